@@ -1,0 +1,54 @@
+# HashStagram's commands, for people and for CI. `make` alone lists them.
+
+PYTHON ?= python3
+# PyPI's torch brings CUDA. For the small install without it:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PHOTO ?=
+
+BIN := .venv/bin
+MAR := model_store/hashtags.mar
+BUNDLE := models/everyday
+TORCH := $(shell sed -n 's/^ *"\(torch\(vision\)\{0,1\}==[^"]*\)",/\1/p' pyproject.toml)
+
+.PHONY: help install demo stop test lint mar
+help:
+	@echo "make demo [PHOTO=p]  install, build, serve, and print a photo's five hashtags"
+	@echo "make stop            end what demo started"
+	@echo "make test            install, and run every test"
+	@echo "make lint            ruff and mypy"
+	@echo "make mar             build $(MAR) from $(BUNDLE)"
+	@echo "make install         only install, into .venv"
+
+install: .venv/serve.installed
+mar: $(MAR)
+
+demo: .venv/serve.installed $(MAR)
+	@$(BIN)/python -m serving.demo $(if $(PHOTO),"$(PHOTO)")
+
+stop:
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m serving.server stop; fi
+
+test: .venv/dev.installed $(MAR)
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(MAR): build_mar.sh $(wildcard $(BUNDLE)/*) $(shell find handler -name '*.py' -o -name '*.yaml') .venv/serve.installed
+	@PYTHON=$(BIN)/python ./build_mar.sh $(BUNDLE)
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# One `pip install` each, so that pip sees all pins at once; the stamp is newer than the pins.
+.venv/serve.installed: pyproject.toml client/pyproject.toml | .venv/bin/python
+	$(if $(TORCH_INDEX),$(BIN)/pip install -q --index-url $(TORCH_INDEX) $(TORCH))
+	$(BIN)/pip install -q -e '.[serve]' -e client
+	@touch $@
+
+.venv/dev.installed: .venv/serve.installed
+	$(BIN)/pip install -q -e '.[serve,dev]' -e client
+	@touch $@

@@ -1,0 +1,67 @@
+"""Connection: where the server is and which token it wants. Argument, environment, key file."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An address and the way to a token.
+
+    Args:
+        url: base URL of the inference endpoint.
+        token: a fixed token; None to look into the key file for each new one.
+        key_file: TorchServe's key_file.json, when we are beside the server.
+    """
+
+    url: str
+    token: str | None
+    key_file: Path | None
+
+    @classmethod
+    def find(cls, url: str | None = None, token: str | None = None) -> "Connection":
+        """Fill in what is not given from HASHSTAGRAM_URL, HASHSTAGRAM_TOKEN or .run/server.json.
+
+        The server file is looked for in the working directory and its parents. Its keys are
+        only ever sent to the server that they belong to.
+        """
+        given = url or os.environ.get("HASHSTAGRAM_URL")
+        server = _server_file()
+        beside = server is not None and (given is None or _same(given, server["inference"]))
+        key_file = server["key_file"] if server and beside else None
+        return cls(
+            url=(given or (server["inference"] if server else DEFAULT_URL)).rstrip("/"),
+            token=token or os.environ.get("HASHSTAGRAM_TOKEN"),
+            key_file=Path(key_file) if key_file else None,
+        )
+
+    def current_token(self) -> str | None:
+        """The token as it is now: TorchServe makes new ones at every start."""
+        if self.token or self.key_file is None:
+            return self.token
+        try:
+            keys = json.loads(self.key_file.read_text(encoding="utf-8"))
+            return str(keys["inference"]["key"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def _server_file() -> dict[str, Any] | None:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        path = folder / ".run" / "server.json"
+        try:
+            server: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return server
+    return None
+
+
+def _same(one: str, other: str) -> bool:
+    return one.rstrip("/").replace("localhost", "127.0.0.1") == other.rstrip("/")

@@ -1,0 +1,167 @@
+"""Bundle: the folder that a trained model travels in, and the check that it is whole.
+
+Run: python -m hashstagram.bundle DIRECTORY
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from hashstagram.errors import InvalidBundleError
+from hashstagram.model import ModelConfig, create_model
+from hashstagram.transforms import TransformConfig
+from hashstagram.vocabulary import Vocabulary
+
+WEIGHTS = "weights.safetensors"
+CONFIG = "config.json"
+VOCABULARY = "index_to_name.json"
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """What config.json holds.
+
+    Args:
+        name: the model's name, as people call it.
+        model: how to build the network.
+        transform: how a photo becomes its input.
+        activation: what turns logits into scores, as the model was trained.
+        training: how it came to be: resolved training configuration, sets and versions.
+    """
+
+    name: str
+    model: ModelConfig
+    transform: TransformConfig
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse an activation that nothing implements."""
+        if self.activation not in ("sigmoid", "softmax"):
+            raise ValueError(f"activation is 'sigmoid' or 'softmax', not {self.activation!r}")
+
+    @classmethod
+    def load(cls, path: Path) -> "BundleConfig":
+        """Read config.json.
+
+        Raises:
+            InvalidBundleError: it is missing, no JSON, or lacks or misnames a field.
+        """
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            model, transform = fields.pop("model"), fields.pop("transform")
+            return cls(model=ModelConfig(**model), transform=TransformConfig(**transform), **fields)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as err:
+            raise InvalidBundleError(f"{path.name} is not a bundle's configuration: {err}") from err
+
+    def save(self, path: Path) -> None:
+        """Write config.json."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model with everything that it needs to answer: configuration, vocabulary, weights."""
+
+    config: BundleConfig
+    vocabulary: Vocabulary
+    model: nn.Module
+
+    @classmethod
+    def load(cls, directory: Path, *, device: str = "cpu") -> "Bundle":
+        """Read a bundle in single precision, in evaluation mode.
+
+        Raises:
+            InvalidBundleError: a file is missing or does not fit the others; it says which.
+        """
+        config, vocabulary, model = _open(directory)
+        weights = {k: w.float() for k, w in load_file(directory / WEIGHTS).items()}
+        model.load_state_dict(weights, strict=False, assign=True)
+        return cls(config, vocabulary, model.eval().to(device))
+
+    def save(self, directory: Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Write weights, configuration and vocabulary into a folder that is made if need be."""
+        directory.mkdir(parents=True, exist_ok=True)
+        save_file(_weights(self.model, dtype), directory / WEIGHTS)
+        self.config.save(directory / CONFIG)
+        self.vocabulary.save(directory / VOCABULARY)
+
+
+def check_bundle(directory: Path) -> None:
+    """See that a bundle is complete and consistent without loading its weights.
+
+    Raises:
+        InvalidBundleError: it is not; the message names the file and what is wrong with it.
+    """
+    _open(directory)
+
+
+def _open(directory: Path) -> tuple[BundleConfig, Vocabulary, nn.Module]:
+    """Configuration, vocabulary and the empty network of a bundle whose parts fit together."""
+    for name in (CONFIG, VOCABULARY, WEIGHTS):
+        if not (directory / name).is_file():
+            raise InvalidBundleError(f"{directory} has no {name}: it is not a complete bundle")
+    config = BundleConfig.load(directory / CONFIG)
+    vocabulary = Vocabulary.load(directory / VOCABULARY)
+    if len(vocabulary) != config.model.num_classes:
+        raise InvalidBundleError(
+            f"{VOCABULARY} has {len(vocabulary)} tags but {CONFIG} says that the model has "
+            f"{config.model.num_classes} outputs"
+        )
+    with torch.device("meta"):
+        model = create_model(config.model)
+    _check_weights(directory / WEIGHTS, model)
+    return config, vocabulary, model
+
+
+def _check_weights(path: Path, model: nn.Module) -> None:
+    try:
+        with safe_open(path, framework="pt") as weights:
+            found = {key: tuple(weights.get_slice(key).get_shape()) for key in weights.keys()}
+    except (OSError, SafetensorError) as err:
+        raise InvalidBundleError(f"{path.name} is not a safetensors file: {err}") from err
+    wanted = {key: tuple(weight.shape) for key, weight in _persistent(model).items()}
+    wrong = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+    if wrong:
+        raise InvalidBundleError(
+            f"{path.name} does not fit the model that {CONFIG} describes: {len(wrong)} tensors "
+            f"differ, the first is {wrong[0]} ({found.get(wrong[0], 'missing')} in the file, "
+            f"{wanted.get(wrong[0], 'unknown')} in the model)"
+        )
+
+
+def _persistent(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict less batch norm's step counters, which inference never reads."""
+    return {k: w for k, w in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+
+
+def _weights(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    return {k: w.detach().cpu().to(dtype).contiguous() for k, w in _persistent(model).items()}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check one bundle; exit 1 with a sentence on stderr when it is not sound."""
+    parser = argparse.ArgumentParser(description="Check that a model bundle is whole.")
+    parser.add_argument("directory", type=Path)
+    directory = parser.parse_args(argv).directory
+    try:
+        check_bundle(directory)
+    except InvalidBundleError as err:
+        print(f"refused: {err}", file=sys.stderr)
+        return 1
+    print(f"{directory} is a complete bundle")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

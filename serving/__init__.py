@@ -1,0 +1,1 @@
+"""Starting and stopping TorchServe with our archive, for people, tests and benchmarks."""

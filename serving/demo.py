@@ -1,0 +1,56 @@
+"""The thirty-second try: serve the archive, tag one photo, print the hashtags and what is next.
+
+Run: python -m serving.demo [PHOTO]
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hashstagram_client import ClientError, HashtagClient
+from hashstagram_client.cli import table
+
+from serving import server
+from serving.instance import RUN, Instance, StartError
+from serving.sample_photo import save_sunset
+
+SAMPLE = RUN / "sunset.jpg"
+NEXT = """
+Served at {url} until `make stop`. Next:
+  make demo PHOTO=my.jpg
+  .venv/bin/hashstagram {photo} --json
+  curl -H "Authorization: Bearer $(.venv/bin/python -m serving.server key)" -T {photo} \\
+       {url}/predictions/{model}
+  .venv/bin/python -c 'from hashstagram_client import HashtagClient; \\
+       print(HashtagClient().recommend("{photo}").text)'
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit 0 with five lines of `#tag  score` on stdout, or 1 with the reason on stderr."""
+    parser = argparse.ArgumentParser(description="Serve the archive and tag one photo.")
+    parser.add_argument("photo", nargs="?", type=Path, help="default: a sunset drawn by code")
+    photo = parser.parse_args(argv).photo
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        instance = server.start()
+        tag(instance, photo or save_sunset(SAMPLE))
+    except (StartError, ClientError, OSError) as err:
+        print(f"demo: {err}", file=sys.stderr)
+        return 1
+    shown = photo or os.path.relpath(SAMPLE)
+    print(NEXT.format(url=instance.inference, model=instance.model, photo=shown), file=sys.stderr)
+    return 0
+
+
+def tag(instance: Instance, photo: Path) -> None:
+    """Print the photo's five hashtags, best first."""
+    with HashtagClient(instance.inference, instance.keys()["inference"]) as client:
+        print(table(client.recommend(photo)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""Instance: one TorchServe process with its own ports, run folder and temporary directory."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from serving.java import find_java
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = ROOT / ".run"
+PORTS = {"inference": 8080, "management": 8081, "metrics": 8082}
+
+
+class StartError(RuntimeError):
+    """TorchServe did not start, or the model did not become ready; the message says why."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A running TorchServe: where to reach it, and what `stop` needs to end it.
+
+    Args:
+        model: the model's name in the URLs.
+        inference: base URL; likewise management and metrics.
+        key_file: TorchServe's access keys; it makes new ones at every start.
+        pid: the java process, leader of its own process group.
+        archive: the .mar that is served, and `archive_mtime` when it was built.
+        run: folder of configuration, keys and logs.
+        tmp: the private temporary directory, removed by `stop`.
+    """
+
+    model: str
+    inference: str
+    management: str
+    metrics: str
+    key_file: str
+    pid: int
+    archive: str
+    archive_mtime: float
+    run: str
+    tmp: str
+
+    @classmethod
+    def start(
+        cls, archive: Path, run: Path, *, settings: dict[str, str] | None = None, timeout: float = 120
+    ) -> "Instance":
+        """Start TorchServe on free ports and wait until the model answers.
+
+        Args:
+            archive: the .mar; its stem is the model's name.
+            run: folder for this instance's files; made, and emptied first.
+            settings: lines that go over config.properties.
+            timeout: seconds until the worker has to be ready.
+
+        Raises:
+            StartError: TorchServe ended, or the worker was not ready in time.
+        """
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir(parents=True)
+        # Short and private: worker sockets live here, and a socket's path has 108 bytes at most.
+        tmp = Path(tempfile.mkdtemp(prefix="hashstagram-"))
+        urls = {name: f"http://127.0.0.1:{_free_port(port)}" for name, port in PORTS.items()}
+        config = _write_config(run, archive, urls, settings or {})
+        process = _launch(config, archive.parent, run, tmp)
+        instance = cls(
+            model=archive.stem,
+            key_file=str(run / "key_file.json"),
+            pid=process.pid,
+            archive=str(archive),
+            archive_mtime=archive.stat().st_mtime,
+            run=str(run),
+            tmp=str(tmp),
+            **urls,
+        )
+        try:
+            instance._wait_until_ready(process, timeout)
+        except BaseException:
+            instance.stop()
+            raise
+        return instance
+
+    def keys(self) -> dict[str, str]:
+        """The access keys by kind: "inference", "management" and "API"."""
+        held = json.loads(Path(self.key_file).read_text(encoding="utf-8"))
+        return {kind: entry["key"] for kind, entry in held.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """TorchServe's description of the model's default version.
+
+        Raises:
+            requests.RequestException: no answer, or not a good one.
+        """
+        answer = requests.get(
+            f"{self.management}/models/{self.model}",
+            headers={"Authorization": f"Bearer {self.keys()['management']}"},
+            timeout=5,
+        )
+        answer.raise_for_status()
+        description: dict[str, Any] = answer.json()[0]
+        return description
+
+    def is_ready(self) -> bool:
+        """Whether as many workers as wanted are ready; /ping says yes long before that."""
+        try:
+            model = self.describe()
+        except (OSError, ValueError, KeyError):  # requests' exceptions are OSErrors
+            return False
+        ready = [worker for worker in model["workers"] if worker["status"] == "READY"]
+        return len(ready) >= max(1, model["minWorkers"])
+
+    def is_running(self) -> bool:
+        """Whether the process still lives, and is ours and not a later one of the same number."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.status() != psutil.STATUS_ZOMBIE and self.tmp in " ".join(
+                process.cmdline()
+            )
+        except psutil.Error:
+            return False
+
+    def stop(self, timeout: float = 20) -> None:
+        """End TorchServe and its workers, and remove its keys and its temporary directory."""
+        if self.is_running():
+            os.kill(self.pid, signal.SIGTERM)
+            deadline = time.monotonic() + timeout
+            while self.is_running() and time.monotonic() < deadline:
+                time.sleep(0.1)
+        for process in _members(self.pid):
+            process.kill()
+        Path(self.key_file).unlink(missing_ok=True)
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]", timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while not self.is_ready():
+            if process.poll() is not None:
+                raise StartError(f"TorchServe ended with code {process.returncode}.{self._log()}")
+            if time.monotonic() > deadline:
+                raise StartError(f"no worker was ready after {timeout:.0f} s.{self._log()}")
+            time.sleep(0.2)
+
+    def _log(self) -> str:
+        """The last lines that the server and its workers wrote."""
+        logs = [Path(self.run) / "console.log", Path(self.run) / "logs" / "worker.log"]
+        tails = [log.read_text(errors="replace")[-2000:] for log in logs if log.exists()]
+        return "\n" + "\n".join(tails)
+
+
+def _free_port(preferred: int) -> int:
+    """The usual port where it is free, otherwise any free one."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StartError("there is no free port on 127.0.0.1")
+
+
+def _write_config(run: Path, archive: Path, urls: dict[str, str], over: dict[str, str]) -> Path:
+    """config.properties and, after it, this instance's lines: the last one of a name counts."""
+    settings = {
+        "inference_address": urls["inference"],
+        "management_address": urls["management"],
+        "metrics_address": urls["metrics"],
+        "grpc_inference_port": str(_free_port(7070)),
+        "grpc_management_port": str(_free_port(7071)),
+        "load_models": f"{archive.stem}={archive.name}",
+        **over,
+    }
+    lines = [f"{name}={value}\n" for name, value in settings.items()]
+    config = run / "config.properties"
+    config.write_text((ROOT / "config.properties").read_text() + "\n" + "".join(lines))
+    return config
+
+
+def _launch(config: Path, store: Path, run: Path, tmp: Path) -> "subprocess.Popen[bytes]":
+    """Java itself, not the torchserve command: that one hides exit codes and loses signals."""
+    spec = find_spec("ts")
+    if spec is None or spec.origin is None:
+        raise StartError("TorchServe is not installed: run 'make install'")
+    home = Path(spec.origin).parent.parent
+    command = [
+        *(find_java(), "-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"),
+        *(f"-Djava.io.tmpdir={tmp}", f"-Dmodel_server_home={home}"),
+        f"-Dlog4j.configurationFile={(ROOT / 'serving' / 'log4j2.xml').as_uri()}",
+        *("-cp", f"{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),
+        *("--python", sys.executable, "-f", config, "-s", store, "-ncs"),
+    ]
+    environment = os.environ | {
+        "TMPDIR": str(tmp),
+        "TEMP": str(tmp),
+        "LOG_LOCATION": str(run / "logs"),
+        "METRICS_LOCATION": str(run / "logs"),
+    }
+    with (run / "console.log").open("wb") as console:
+        return subprocess.Popen(
+            [str(part) for part in command],
+            cwd=run,  # the key file appears here
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _members(group: int) -> list[psutil.Process]:
+    """What is left of a process group."""
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group:
+                members.append(process)
+        except (ProcessLookupError, PermissionError):
+            continue
+    return members
