@@ -39,6 +39,12 @@ lint: .venv/dev.installed
 
 $(MAR): build_mar.sh $(wildcard $(BUNDLE)/*) $(shell find handler -name '*.py' -o -name '*.yaml') .venv/serve.installed
 	@PYTHON=$(BIN)/python ./build_mar.sh $(BUNDLE)
+	@echo "$(BUNDLE)" > model_store/.bundle
+
+# An archive of another bundle is out of date, whatever its time stamp says.
+ifneq ($(shell cat model_store/.bundle 2>/dev/null),$(BUNDLE))
+.PHONY: $(MAR)
+endif
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
-
 from hashstagram.errors import HashstagramError, PredictionError
 from hashstagram.recommender import Hashtag, Recommender
 from hashstagram.request import RecommendRequest
+from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ class HashtagHandler:
     """The one class of this module, as TorchServe wants it.
 
     It derives from nothing of TorchServe's: the archive needs no more of the server than the
-    context that is handed in. One bad photo gets its own 4xx; the others of the batch do not see it.
+    context that is handed in. One bad photo gets its own 4xx, the others their answers.
     """
 
     recommender: Recommender

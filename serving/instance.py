@@ -3,12 +3,12 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,7 +55,12 @@ class Instance:
 
     @classmethod
     def start(
-        cls, archive: Path, run: Path, *, settings: dict[str, str] | None = None, timeout: float = 120
+        cls,
+        archive: Path,
+        run: Path,
+        *,
+        settings: dict[str, str] | None = None,
+        timeout: float = 120,
     ) -> "Instance":
         """Start TorchServe on free ports and wait until the model answers.
 
@@ -74,11 +79,11 @@ class Instance:
         tmp = Path(tempfile.mkdtemp(prefix="hashstagram-"))
         urls = {name: f"http://127.0.0.1:{_free_port(port)}" for name, port in PORTS.items()}
         config = _write_config(run, archive, urls, settings or {})
-        process = _launch(config, archive.parent, run, tmp)
+        pid = _launch(config, archive.parent, run, tmp)
         instance = cls(
             model=archive.stem,
             key_file=str(run / "key_file.json"),
-            pid=process.pid,
+            pid=pid,
             archive=str(archive),
             archive_mtime=archive.stat().st_mtime,
             run=str(run),
@@ -86,7 +91,7 @@ class Instance:
             **urls,
         )
         try:
-            instance._wait_until_ready(process, timeout)
+            instance._wait_until_ready(timeout)
         except BaseException:
             instance.stop()
             raise
@@ -119,7 +124,7 @@ class Instance:
         except (OSError, ValueError, KeyError):  # requests' exceptions are OSErrors
             return False
         ready = [worker for worker in model["workers"] if worker["status"] == "READY"]
-        return len(ready) >= max(1, model["minWorkers"])
+        return len(ready) >= max(1, int(model["minWorkers"]))
 
     def is_running(self) -> bool:
         """Whether the process still lives, and is ours and not a later one of the same number."""
@@ -134,20 +139,20 @@ class Instance:
     def stop(self, timeout: float = 20) -> None:
         """End TorchServe and its workers, and remove its keys and its temporary directory."""
         if self.is_running():
-            os.kill(self.pid, signal.SIGTERM)
-            deadline = time.monotonic() + timeout
-            while self.is_running() and time.monotonic() < deadline:
-                time.sleep(0.1)
+            server = psutil.Process(self.pid)
+            server.terminate()
+            with suppress(psutil.TimeoutExpired):
+                server.wait(timeout)
         for process in _members(self.pid):
             process.kill()
         Path(self.key_file).unlink(missing_ok=True)
         shutil.rmtree(self.tmp, ignore_errors=True)
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]", timeout: float) -> None:
+    def _wait_until_ready(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while not self.is_ready():
-            if process.poll() is not None:
-                raise StartError(f"TorchServe ended with code {process.returncode}.{self._log()}")
+            if not self.is_running():
+                raise StartError(f"TorchServe ended.{self._log()}")
             if time.monotonic() > deadline:
                 raise StartError(f"no worker was ready after {timeout:.0f} s.{self._log()}")
             time.sleep(0.2)
@@ -189,8 +194,8 @@ def _write_config(run: Path, archive: Path, urls: dict[str, str], over: dict[str
     return config
 
 
-def _launch(config: Path, store: Path, run: Path, tmp: Path) -> "subprocess.Popen[bytes]":
-    """Java itself, not the torchserve command: that one hides exit codes and loses signals."""
+def _launch(config: Path, store: Path, run: Path, tmp: Path) -> int:
+    """Start java itself, not the torchserve command: that one loses signals. Answers the pid."""
     spec = find_spec("ts")
     if spec is None or spec.origin is None:
         raise StartError("TorchServe is not installed: run 'make install'")
@@ -209,7 +214,7 @@ def _launch(config: Path, store: Path, run: Path, tmp: Path) -> "subprocess.Pope
         "METRICS_LOCATION": str(run / "logs"),
     }
     with (run / "console.log").open("wb") as console:
-        return subprocess.Popen(
+        server = subprocess.Popen(
             [str(part) for part in command],
             cwd=run,  # the key file appears here
             env=environment,
@@ -218,6 +223,8 @@ def _launch(config: Path, store: Path, run: Path, tmp: Path) -> "subprocess.Pope
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    server.returncode = 0  # it outlives this object on purpose, which would warn of it
+    return server.pid
 
 
 def _members(group: int) -> list[psutil.Process]:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter
@@ -49,7 +50,7 @@ def _gradient(
 
 
 def _colour(stops: list[tuple[float, Colour]], at: float) -> Colour:
-    for (low, first), (high, second) in zip(stops, stops[1:], strict=False):
+    for (low, first), (high, second) in pairwise(stops):
         if at <= high:
             share = (at - low) / (high - low)
             red, green, blue = (

@@ -26,9 +26,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Name the choices when one is unknown."""
         if self.architecture not in list_models(module=_classification()):
-            raise ValueError(
-                f"no torchvision classification model is called {self.architecture!r}"
-            )
+            raise ValueError(f"no torchvision classification model is called {self.architecture!r}")
         if self.padding not in ("symmetric", "tensorflow"):
             raise ValueError(f"padding is 'symmetric' or 'tensorflow', not {self.padding!r}")
 
@@ -41,7 +39,7 @@ def _classification() -> object:
 
 def create_model(config: ModelConfig) -> nn.Module:
     """The network with fresh weights: images (N, 3, S, S) to logits (N, num_classes)."""
-    model = get_model(config.architecture, weights=None, num_classes=config.num_classes)
+    model: nn.Module = get_model(config.architecture, weights=None, num_classes=config.num_classes)
     if config.padding == "tensorflow":
         pad_like_tensorflow(model)
     return model

@@ -57,7 +57,8 @@ class Recommender:
     @torch.inference_mode()
     def scores(self, inputs: torch.Tensor) -> torch.Tensor:
         """Model inputs (N, 3, S, S) to scores (N, tags) from 0 to 1, on the CPU."""
-        logits = self.bundle.model(inputs.to(self.device)).float().cpu()
+        inputs = inputs.to(self.device, memory_format=torch.channels_last)
+        logits: torch.Tensor = self.bundle.model(inputs).float().cpu()
         if self.bundle.config.activation == "softmax":
             return logits.softmax(dim=1)
         return logits.sigmoid()

@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import normalize
 
 from hashstagram.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO opens as JPEG
 MAX_PIXELS = 50_000_000  # a 50-megapixel phone photo is 8160 × 6120
 
 _RESAMPLING = {
@@ -119,8 +119,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def crop_box(width: int, height: int, config: TransformConfig) -> tuple[float, float, float, float]:
     """The part of a width × height picture that the model sees: left, top, right, bottom."""
     side = min(width, height)
-    kept_width, kept_height = (side, side) if config.crop_mode == "center" else (width, height)
-    kept_width, kept_height = kept_width * config.crop_pct, kept_height * config.crop_pct
+    whole = (side, side) if config.crop_mode == "center" else (width, height)
+    kept_width, kept_height = (length * config.crop_pct for length in whole)
     left, top = (width - kept_width) / 2, (height - kept_height) / 2
     return left, top, left + kept_width, top + kept_height
 
@@ -128,7 +128,8 @@ def crop_box(width: int, height: int, config: TransformConfig) -> tuple[float, f
 def to_tensor(image: Image.Image, config: TransformConfig) -> torch.Tensor:
     """An RGB picture to a normalised float tensor of shape (3, height, width)."""
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (3, height, width), uint8
-    return normalize(pixels.float() / 255, list(config.mean), list(config.std))
+    tensor: torch.Tensor = normalize(pixels.float() / 255, list(config.mean), list(config.std))
+    return tensor
 
 
 def eval_transform(image: Image.Image, config: TransformConfig) -> torch.Tensor:

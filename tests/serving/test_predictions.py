@@ -1,0 +1,205 @@
+"""What callers get over HTTP from a live worker."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hashstagram.recommender import Recommender
+from hashstagram_client import HashtagClient
+from PIL import Image
+
+from serving.instance import Instance
+from tests.conftest import clean_environment
+
+pytestmark = pytest.mark.serving
+
+Post = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def post(instance: Instance) -> Post:
+    def post(
+        data: Any = None,
+        *,
+        path: str = "/predictions/hashtags",
+        headers: Any = None,
+        **options: Any,
+    ) -> requests.Response:
+        sent = {"Authorization": f"Bearer {instance.keys()['inference']}"} | (headers or {})
+        return requests.post(
+            instance.inference + path, data=data, headers=sent, timeout=30, **options
+        )
+
+    return post
+
+
+def tags(answer: requests.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [hashtag["tag"] for hashtag in answer.json()["hashtags"]]
+
+
+def test_the_answer_has_the_contracts_form(post: Post, jpeg: bytes) -> None:
+    answer = post(jpeg)
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/json"
+    assert set(body) == {"model", "version", "request_id", "hashtags"}
+    assert (body["model"], body["version"]) == ("hashtags", "1.0")
+    assert body["request_id"] == answer.headers["x-request-id"]
+    scores = [hashtag["score"] for hashtag in body["hashtags"]]
+    assert len(scores) == 5
+    assert scores == sorted(scores, reverse=True)
+    assert set(body["hashtags"][0]) == {"tag", "score"}
+
+
+def test_curl_client_cli_and_recommender_agree(
+    instance: Instance, served_bundle: Path, jpeg: bytes, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg)
+    key = instance.keys()["inference"]
+    curl = subprocess.run(
+        [
+            *("curl", "-sS", "-H", f"Authorization: Bearer {key}", "-T", photo),
+            f"{instance.inference}/predictions/hashtags",
+        ],
+        capture_output=True,
+        check=True,
+    )
+    by_curl = [(h["tag"], h["score"]) for h in json.loads(curl.stdout)["hashtags"]]
+    with HashtagClient(instance.inference, key) as client:
+        by_client = [(h.tag, h.score) for h in client.recommend(photo).hashtags]
+    command = [sys.executable, "-m", "hashstagram_client.cli", str(photo), "--json"]
+    cli = subprocess.run(
+        [*command, "--url", instance.inference, "--token", key],
+        capture_output=True,
+        check=True,
+        env=clean_environment(),
+    )
+    by_cli = [(h["tag"], h["score"]) for h in json.loads(cli.stdout)["hashtags"]]
+    [hashtags] = Recommender.from_pretrained(served_bundle).recommend([jpeg])
+    in_process = [(h.tag, pytest.approx(h.score, abs=1e-3)) for h in hashtags]
+    assert by_curl == by_client == by_cli
+    assert by_curl == in_process
+
+
+def test_every_form_of_request_gives_the_same_tags(post: Post, jpeg: bytes) -> None:
+    encoded = base64.b64encode(jpeg).decode()
+    raw = tags(post(jpeg))
+    assert tags(post(jpeg, headers={"Content-Type": "image/jpeg"})) == raw
+    assert tags(post(files={"image": ("p.jpg", jpeg, "image/jpeg")})) == raw
+    assert tags(post(json={"image": encoded})) == raw
+    assert tags(post(json={"image": f"data:image/jpeg;base64,{encoded}"})) == raw
+
+
+def test_k_and_threshold_everywhere(post: Post, jpeg: bytes) -> None:
+    encoded = base64.b64encode(jpeg).decode()
+    octets = {"Content-Type": "application/octet-stream"}
+    ten = post(jpeg, headers={"x-top-k": "10"}).json()["hashtags"]
+    assert len(ten) == 10
+    best = [hashtag["tag"] for hashtag in ten[:2]]
+    assert tags(post(jpeg, headers={"X-Top-K": "2"})) == best
+    assert tags(post(files={"image": jpeg}, data={"k": "2"})) == best
+    assert tags(post(json={"image": encoded, "k": 2})) == best
+    assert tags(post(jpeg, path="/models/hashtags/invoke?k=2", headers=octets)) == best
+    threshold = str((ten[1]["score"] + ten[2]["score"]) / 2)
+    assert tags(post(jpeg, headers={"X-Threshold": threshold})) == best
+    assert tags(post(jpeg, headers={"X-Threshold": "1"})) == []
+
+
+BAD = {
+    "text": ({"data": b"hello"}, 415, "UnsupportedImageError"),
+    "empty": ({"data": b""}, 400, "InvalidRequestError"),
+    "k-zero": ({"headers": {"X-Top-K": "0"}}, 400, "InvalidRequestError"),
+    "threshold-text": ({"headers": {"X-Threshold": "high"}}, 400, "InvalidRequestError"),
+    "no-base64": ({"json": {"image": "§"}}, 400, "InvalidRequestError"),
+    "json-without-image": ({"json": {"photo": "x"}}, 400, "InvalidRequestError"),
+    "unknown-model": ({"path": "/predictions/none"}, 404, "ModelNotFoundException"),
+    "no-token": ({"headers": {"Authorization": ""}}, 400, "InvalidKeyException"),
+}
+
+
+@pytest.mark.parametrize(("request_", "status", "kind"), BAD.values(), ids=BAD)
+def test_bad_requests_get_a_json_4xx(
+    post: Post, jpeg: bytes, request_: dict[str, Any], status: int, kind: str
+) -> None:
+    if not request_.keys() & {"data", "json"}:
+        request_ = {"data": jpeg, **request_}
+    answer = post(**request_)
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["type"]) == (status, status, kind)
+    assert body["message"]
+    assert "Traceback" not in answer.text
+    assert " at 0x" not in answer.text
+
+
+def test_a_truncated_photo_gets_its_own_422(post: Post, jpeg: bytes) -> None:
+    answer = post(jpeg[: len(jpeg) // 2])
+    assert (answer.status_code, answer.json()["type"]) == (422, "InvalidImageError")
+
+
+def test_one_bad_photo_in_a_batch_harms_nobody(
+    post: Post, picture: Image.Image, encode: Callable[..., bytes]
+) -> None:
+    good = [encode(picture.rotate(51 * turn), "PNG") for turn in range(7)]
+    alone = [tags(post(photo)) for photo in good]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            bad = pool.submit(post, b"broken")
+            answers = list(pool.map(post, good))
+            assert [tags(answer) for answer in answers] == alone
+            assert bad.result().status_code == 415
+
+
+def test_all_bad_photos_in_a_batch(post: Post) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(post, [b"broken"] * 8))
+    assert [answer.status_code for answer in answers] == [415] * 8
+
+
+def test_a_describe_header_harms_nobody(post: Post, jpeg: bytes) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        plain = [pool.submit(post, jpeg) for _ in range(6)]
+        described = pool.submit(post, jpeg, headers={"describe": "True"})
+        assert all(tags(answer.result()) for answer in plain)
+    assert described.result().json()["architecture"] == "shufflenet_v2_x0_5"
+
+
+def test_the_management_api_describes_the_model(instance: Instance) -> None:
+    answer = requests.get(
+        f"{instance.management}/models/hashtags?customized=true",
+        headers={"Authorization": f"Bearer {instance.keys()['management']}"},
+        timeout=30,
+    )
+    described = answer.json()[0]["customizedMetadata"]
+    assert len(described["tags"]) == 10
+
+
+def test_models_cannot_be_registered_over_http(instance: Instance) -> None:
+    answer = requests.post(
+        f"{instance.management}/models?url=hashtags.mar",
+        headers={"Authorization": f"Bearer {instance.keys()['management']}"},
+        timeout=30,
+    )
+    assert answer.status_code == 405
+
+
+def test_the_client_takes_every_form_of_photo(
+    instance: Instance, picture: Image.Image, encode: Callable[..., bytes], tmp_path: Path
+) -> None:
+    png = encode(picture, "PNG")
+    (tmp_path / "p.png").write_bytes(png)
+    with HashtagClient(instance.inference, instance.keys()["inference"]) as client:
+        photos = [tmp_path / "p.png", str(tmp_path / "p.png"), png, bytearray(png), BytesIO(png)]
+        answers = [client.recommend(photo, k=3) for photo in (*photos, picture)]
+    assert len({answer.hashtags for answer in answers}) == 1
+    assert len(answers[0].hashtags) == 3
+    assert answers[0].text == " ".join(f"#{h.tag}" for h in answers[0].hashtags)
+    assert answers[0].model == "hashtags"

@@ -1,0 +1,120 @@
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def build(
+    bundle: Path, mar: Path, *arguments: str, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [ROOT / "build_mar.sh", bundle, *arguments],
+        env=os.environ | {"PYTHON": sys.executable, "MAR": str(mar)} | environment,
+        capture_output=True,
+        text=True,
+        umask=int(environment.get("UMASK", "022"), 8),
+    )
+
+
+def test_the_same_bundle_gives_the_same_bytes(bundle_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    first = build(bundle_dir, tmp_path / "one.mar", TZ="UTC")
+    for path in bundle_dir.iterdir():
+        os.utime(path, (0, 0))
+    second = build(
+        bundle_dir,
+        tmp_path / "two.mar",
+        *("hashtags", "1.0"),
+        TZ="Asia/Tokyo",
+        UMASK="077",
+        TMPDIR=str(tmp_path / "elsewhere"),
+    )
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    one, two = ((tmp_path / name).read_bytes() for name in ("one.mar", "two.mar"))
+    assert hashlib.sha256(one).digest() == hashlib.sha256(two).digest()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_archive_holds_the_handler_the_bundle_and_nothing_else(
+    bundle_dir: Path, tmp_path: Path
+) -> None:
+    (bundle_dir / "notes.pkl").write_bytes(b"\x80\x04.")
+    (bundle_dir / "requirements.txt").write_text("torch\n")
+    assert build(bundle_dir, tmp_path / "x.mar", "pets", "2.1").returncode == 0
+    with zipfile.ZipFile(tmp_path / "x.mar") as archive:
+        names = set(archive.namelist())
+        manifest = json.loads(archive.read("MAR-INF/MANIFEST.json"))
+    package = {f"hashstagram/{p.name}" for p in (ROOT / "handler" / "hashstagram").glob("*.py")}
+    assert names == package | {
+        "MAR-INF/MANIFEST.json",
+        "hashtag_handler.py",
+        "model-config.yaml",
+        "weights.safetensors",
+        "config.json",
+        "index_to_name.json",
+    }
+    assert manifest["model"]["modelName"] == "pets"
+    assert manifest["model"]["modelVersion"] == "2.1"
+
+
+def test_the_unpacked_archive_runs_by_itself(bundle_dir: Path, tmp_path: Path, jpeg: bytes) -> None:
+    """The archive's own modules answer, also where no checkout is on the path."""
+    assert build(bundle_dir, tmp_path / "x.mar").returncode == 0
+    with zipfile.ZipFile(tmp_path / "x.mar") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    (tmp_path / "photo.jpg").write_bytes(jpeg)
+    script = (
+        "import sys\n"
+        "sys.path[:] = ['unpacked'] + [p for p in sys.path if p not in ('', *sys.argv[1:])]\n"
+        "import hashstagram, hashtag_handler\n"
+        "assert 'unpacked' in hashstagram.__file__ + hashtag_handler.__file__\n"
+        "from hashstagram.recommender import Recommender\n"
+        "photo = open('photo.jpg', 'rb').read()\n"
+        "print(len(Recommender.from_pretrained('unpacked').recommend([photo])[0]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, ROOT, ROOT / "handler"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.returncode) == ("5\n", 0), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["a/b"], "the name 'a/b'"), (["hashtags", "one"], "the version 'one'")],
+    ids=["name", "version"],
+)
+def test_bad_arguments_are_refused(
+    bundle_dir: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = build(bundle_dir, tmp_path / "x.mar", *arguments)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert not (tmp_path / "x.mar").exists()
+
+
+def test_an_incomplete_bundle_is_refused_and_an_older_archive_stays(
+    bundle_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x.mar").write_text("the one before")
+    (bundle_dir / "weights.safetensors").unlink()
+    done = build(bundle_dir, tmp_path / "x.mar")
+    assert done.returncode != 0
+    assert done.stderr.startswith("refused: ")
+    assert "no weights.safetensors" in done.stderr
+    assert (tmp_path / "x.mar").read_text() == "the one before"
+
+
+def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = build(tmp_path / "nowhere", tmp_path / "x.mar")
+    assert done.returncode != 0
+    assert "there is no bundle directory" in done.stderr

@@ -1,0 +1,93 @@
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from training.harrison import DataError, read_harrison
+from training.photoset import PhotoSet, split_of
+from training.prepare import main, open_photoset
+
+
+@pytest.mark.shared
+def test_the_real_label_files(
+    shared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with tarfile.open(shared / "data" / "harrison-labels.tar.gz") as labels_tar:
+        labels_tar.extractall(tmp_path, filter="data")
+    root = next(tmp_path.rglob("data_list.txt")).parent
+    labels = read_harrison(root)
+    assert (len(labels.paths), len(labels.vocabulary)) == (57_383, 997)
+    assert labels.vocabulary.tags[:3] == ("love", "friend", "beach")
+    assert labels.tags[0] == ("sea", "instapic", "instagram", "trip", "travel")
+    mean = sum(map(len, labels.tags)) / len(labels.tags)
+    assert mean == pytest.approx(4.54, abs=0.02)
+    caplog.clear()
+    assert main(["harrison", str(root)]) == 1
+    [summary] = [m for m in caplog.messages if "missing" in m]
+    assert "57383 of 57383" in summary
+    assert caplog.messages[-1].endswith("there is no photo to train on")
+
+
+def test_prepare_writes_what_it_found(harrison_root: Path) -> None:
+    in_memory = open_photoset(harrison_root)
+    assert main(["harrison", str(harrison_root)]) == 0
+    prepared = open_photoset(harrison_root)
+    (harrison_root / "manifest.jsonl").unlink()
+    assert prepared == in_memory
+    assert len(prepared.photos) == 160
+    assert {photo.split for photo in prepared.photos} == {"train", "val", "test"}
+
+
+def test_missing_and_broken_images_are_left_out(
+    harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "colours"
+    root.mkdir()
+    for path in harrison_root.iterdir():
+        (root / path.name).write_bytes(path.read_bytes())
+    (root / "003.jpg").unlink()
+    (root / "004.jpg").write_bytes(b"")
+    (root / "005.jpg").write_bytes((harrison_root / "005.jpg").read_bytes()[:200])
+    photoset = open_photoset(root)
+    left_out = {"003.jpg", "004.jpg", "005.jpg"}
+    assert {p.name for p in root.glob("*.jpg")} | left_out == {f"{n:03}.jpg" for n in range(160)}
+    assert len(photoset.photos) == 157
+    assert not left_out & {photo.path.name for photo in photoset.photos}
+    assert any("1 of 160 image files are missing" in m for m in caplog.messages)
+    assert any("2 of 159 images are broken" in m for m in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("data_list.txt", None, "data_list.txt cannot be read"),
+        ("tag_list.txt", "sky\n", "must have one line for each photo"),
+        ("vocab_index.txt", "sky 0\n", "tags that vocab_index.txt does not have"),
+        ("vocab_index.txt", "sky\n", "line 1: expected a tag and its index"),
+        ("vocab_index.txt", "sky 0\nnight 2\n", "without a gap"),
+    ],
+)
+def test_broken_label_files_are_named(
+    harrison_root: Path, tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
+    for path in harrison_root.glob("*.txt"):
+        (tmp_path / path.name).write_text(path.read_text())
+    if text is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_harrison(tmp_path)
+
+
+def test_a_photo_stays_in_its_split() -> None:
+    splits = [split_of(Path(f"folder/{number}.jpg")) for number in range(4000)]
+    assert splits == [split_of(Path(f"elsewhere/{number}.jpg")) for number in range(4000)]
+    assert splits.count("test") == pytest.approx(500, abs=80)
+    assert splits.count("val") == pytest.approx(500, abs=80)
+
+
+def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.jsonl").write_text('{"path": "a.jpg"}\n')
+    with pytest.raises(DataError, match=r"manifest\.jsonl"):
+        PhotoSet.load(tmp_path)

@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hashstagram.bundle import Bundle
+from hashstagram.errors import UnsupportedImageError
+from hashstagram.recommender import Recommender
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def recommender(bundle: Bundle) -> Recommender:
+    return Recommender(bundle)
+
+
+def test_five_distinct_tags_best_first(recommender: Recommender, jpeg: bytes) -> None:
+    [hashtags] = recommender.recommend([jpeg])
+    assert len({hashtag.tag for hashtag in hashtags}) == 5
+    scores = [hashtag.score for hashtag in hashtags]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_k_and_threshold(recommender: Recommender, jpeg: bytes) -> None:
+    [everything] = recommender.recommend([jpeg], k=1000)
+    assert len(everything) == 10
+    middle = everything[4].score
+    [above] = recommender.recommend([jpeg], k=1000, threshold=middle)
+    assert above == everything[:5]
+
+
+def test_a_batch_answers_as_each_photo_alone(
+    recommender: Recommender, picture: Image.Image, encode: Callable[..., bytes]
+) -> None:
+    photos = [encode(picture.rotate(90 * turn, expand=True), "PNG") for turn in range(4)]
+    together = recommender.recommend(photos)
+    for photo, hashtags in zip(photos, together, strict=True):
+        [alone] = recommender.recommend([photo])
+        assert [h.tag for h in alone] == [h.tag for h in hashtags]
+    assert recommender.recommend([]) == []
+
+
+def test_bytes_and_pictures_are_the_same_photo(
+    recommender: Recommender, picture: Image.Image, encode: Callable[..., bytes]
+) -> None:
+    [from_bytes], [from_image] = (
+        recommender.recommend([encode(picture, "PNG")]),
+        recommender.recommend([picture]),
+    )
+    assert from_bytes == from_image
+
+
+def test_softmax_scores_share_one(bundle: Bundle, jpeg: bytes) -> None:
+    softmax = replace(bundle, config=replace(bundle.config, activation="softmax"))
+    [hashtags] = Recommender(softmax).recommend([jpeg], k=10)
+    assert sum(h.score for h in hashtags) == pytest.approx(1, abs=1e-4)
+
+
+def test_saved_and_loaded_it_answers_the_same(
+    recommender: Recommender, jpeg: bytes, tmp_path: Path
+) -> None:
+    recommender.save_pretrained(tmp_path / "copy")
+    again = Recommender.from_pretrained(tmp_path / "copy")
+    assert torch.allclose(
+        again.scores(again.preprocess(jpeg)[None]),
+        recommender.scores(recommender.preprocess(jpeg)[None]),
+        atol=1e-5,
+    )
+
+
+def test_a_bad_photo_raises_and_says_what_to_do(recommender: Recommender) -> None:
+    with pytest.raises(UnsupportedImageError, match="Send one of"):
+        recommender.recommend([b"not a photo"])

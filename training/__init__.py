@@ -1,0 +1,1 @@
+"""From tagged photos to a bundle: prepare, train, evaluate, export."""

@@ -1,0 +1,106 @@
+"""TrainConfig: everything that decides a training run, read from a TOML file."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hashstagram.transforms import TransformConfig
+
+from training.harrison import DataError
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Stage one: a linear head over the frozen backbone's embeddings.
+
+    Args:
+        epochs: passes over the embeddings, which are computed once.
+        batch_size: embeddings a step.
+        lr: peak learning rate; it falls to zero along a cosine.
+        weight_decay: AdamW's.
+    """
+
+    epochs: int = 30
+    batch_size: int = 256
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Stage two: all layers, from stage one's head onwards.
+
+    Args:
+        epochs: passes over the photos; 0 leaves the backbone as it came.
+        batch_size: photos a step.
+        lr: peak learning rate of the head, after a warm-up of 5 % of the steps.
+        backbone_lr_scale: the backbone's learning rate as a share of the head's.
+        weight_decay: AdamW's.
+        ema_decay: the weights that are kept are a running average with this decay a step.
+        scale: smallest and largest share of a photo's area in a random crop.
+        freeze_batch_norm: keep the statistics that the weights came with; right for small
+            batches, wrong for a network that starts from nothing.
+    """
+
+    epochs: int = 0
+    batch_size: int = 32
+    lr: float = 1e-3
+    backbone_lr_scale: float = 0.3
+    weight_decay: float = 1e-2
+    ema_decay: float = 0.998
+    scale: tuple[float, float] = (0.4, 1.0)
+    freeze_batch_norm: bool = True
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Args:
+        name: the model's name.
+        architecture: a torchvision classification model.
+        padding: see hashstagram.model.ModelConfig.
+        weights: torchvision's name of the weights to start from, such as "DEFAULT", or "none";
+            a file given on the command line goes before it.
+        activation: what the loss trains and serving applies: one sigmoid a tag, or one softmax.
+        max_tags: size of the vocabulary at most.
+        min_count: photos that a tag must have.
+        unknown_weight: loss weight of tags outside a photo's own set, taken as negatives;
+            0 masks them.
+        seed: of everything random.
+        transform: how photos become inputs.
+        head: stage one.
+        finetune: stage two.
+    """
+
+    name: str
+    architecture: str = "mobilenet_v2"
+    padding: Literal["symmetric", "tensorflow"] = "symmetric"
+    weights: str = "DEFAULT"
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    max_tags: int = 1000
+    min_count: int = 1
+    unknown_weight: float = 0.0
+    seed: int = 0
+    transform: TransformConfig = field(default_factory=TransformConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainConfig":
+        """Read a TOML file.
+
+        Raises:
+            DataError: it is not there, no TOML, or has a field that no configuration has.
+        """
+        try:
+            fields: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                transform=TransformConfig(**fields.pop("transform", {})),
+                head=HeadConfig(**fields.pop("head", {})),
+                finetune=FinetuneConfig(**fields.pop("finetune", {})),
+                **fields,
+            )
+        except (OSError, ValueError, TypeError) as err:
+            raise DataError(f"{path} is not a training configuration: {err}") from err

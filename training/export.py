@@ -1,0 +1,109 @@
+"""Export: a run folder to the bundle that is shipped, in half precision, with its model card.
+
+Run: python -m training.export RUN OUT [--card FILE] [--data ROOT ...]
+"""
+
+import argparse
+import logging
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from hashstagram.bundle import CARD, Bundle, check_bundle
+from hashstagram.errors import InvalidBundleError
+
+from training.allocator import keep_freed_memory
+from training.evaluate import SEEN, Report, evaluate_bundle
+from training.harrison import DataError
+from training.photoset import PhotoSet
+from training.prepare import open_photoset
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = {
+    "precision_at_1": "precision@1",
+    "recall_at_5": "recall@5",
+    "accuracy_at_5": "accuracy@5",
+    "mean_average_precision": "mAP",
+}
+
+
+def export(run: Path, out: Path, *, card: str, photosets: Sequence[PhotoSet]) -> None:
+    """Write the bundle, measure what was written, and put the figures into its card.
+
+    Raises:
+        InvalidBundleError: the run folder holds no whole model.
+        DataError: a photo set has no photo that the model has not seen.
+    """
+    bundle = Bundle.load(run)
+    bundle.save(out, dtype=torch.float16)
+    if (run / SEEN).exists():
+        shutil.copy(run / SEEN, out / SEEN)
+    check_bundle(out)
+    reports = {photoset.name: evaluate_bundle(out, photoset) for photoset in photosets}
+    (out / CARD).write_text(model_card(bundle, card, reports), encoding="utf-8")
+
+
+def model_card(bundle: Bundle, text: str, reports: Mapping[str, Report]) -> str:
+    """The card in Markdown: what was written by hand, then what was measured."""
+    facts = [
+        f"- Exported on {datetime.now(UTC):%Y-%m-%d}, weights in half precision.",
+        f"- {bundle.config.model.architecture}, {len(bundle.vocabulary)} tags, input "
+        f"{bundle.config.transform.input_size} × {bundle.config.transform.input_size}, "
+        f"{bundle.config.activation} scores.",
+        f"- Made with {_versions(bundle)}.",
+    ]
+    parts = [text.strip() or f"# {bundle.config.name}", "## Facts", "\n".join(facts)]
+    if reports:
+        parts += ["## Measured", _table(reports)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _versions(bundle: Bundle) -> str:
+    versions = bundle.config.training.get("versions", {})
+    return ", ".join(f"{name} {version}" for name, version in versions.items()) or "unknown tools"
+
+
+def _table(reports: Mapping[str, Report]) -> str:
+    """A row a set; in brackets what always answering the most frequent tags reaches."""
+    lines = [
+        "Photos that the model was not trained or chosen on; per cent, popularity in brackets.",
+        "",
+        "| set | photos | " + " | ".join(COLUMNS.values()) + " |",
+        "|---|---|" + "---|" * len(COLUMNS),
+    ]
+    for name, report in reports.items():
+        popularity = report["baselines"]["popularity"]
+        cells = [f"{report[column]:.1f} ({popularity[column]:.1f})" for column in COLUMNS]
+        lines.append(f"| {name} | {report['photos']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export; exit 1 with one line when the run is not whole."""
+    parser = argparse.ArgumentParser(description="Make the bundle that is shipped from a run.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="what train wrote")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the bundle's folder")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="Markdown to begin the card with")
+    parser.add_argument(
+        "--data", type=Path, action="append", default=[], metavar="ROOT", help="measure on this set"
+    )
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    keep_freed_memory()
+    try:
+        card = args.card.read_text(encoding="utf-8") if args.card else ""
+        export(args.run, args.out, card=card, photosets=[open_photoset(r) for r in args.data])
+    except (DataError, InvalidBundleError, OSError) as err:
+        logger.error("%s", err)
+        return 1
+    size = sum(path.stat().st_size for path in args.out.iterdir())
+    logger.info("wrote %s, %.1f MB", args.out, size / 1e6)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""PhotoSet: photos that were looked at once, their tags, and the split that each belongs to."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from hashstagram.vocabulary import Vocabulary
+
+from training.harrison import DataError
+
+MANIFEST = "manifest.jsonl"
+VOCABULARY = "index_to_name.json"
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One tagged photo.
+
+    Args:
+        path: the image file.
+        tags: what it is tagged with.
+        digest: the first 16 hex digits of the file's SHA-256; it tells the photo from others.
+        split: which part of the set it belongs to.
+    """
+
+    path: Path
+    tags: tuple[str, ...]
+    digest: str
+    split: Split
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos that were tagged with one vocabulary.
+
+    A tag of the vocabulary that a photo lacks is a negative; a tag outside it says nothing.
+    """
+
+    name: str
+    vocabulary: Vocabulary
+    photos: tuple[Photo, ...]
+
+    def split(self, *splits: Split) -> list[Photo]:
+        """The photos of these splits."""
+        return [photo for photo in self.photos if photo.split in splits]
+
+    def save(self, root: Path) -> None:
+        """Write the manifest and the vocabulary beside the photos; paths become relative."""
+        lines = []
+        for photo in self.photos:
+            fields = asdict(photo) | {"path": os.path.relpath(photo.path, root)}
+            lines.append(json.dumps(fields, ensure_ascii=False) + "\n")
+        (root / MANIFEST).write_text("".join(lines), encoding="utf-8")
+        self.vocabulary.save(root / VOCABULARY)
+
+    @classmethod
+    def load(cls, root: Path) -> "PhotoSet":
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: the manifest is not there or not in form.
+        """
+        try:
+            lines = (root / MANIFEST).read_text(encoding="utf-8").splitlines()
+            photos = tuple(_photo(root, json.loads(line)) for line in lines)
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise DataError(f"{root / MANIFEST} cannot be read: {err}") from err
+        return cls(root.resolve().name, Vocabulary.load(root / VOCABULARY), photos)
+
+
+def _photo(root: Path, fields: dict[str, str]) -> Photo:
+    split = fields["split"]
+    if split not in SPLITS:
+        raise ValueError(f"no split is called {split!r}")
+    return Photo(root / fields["path"], tuple(fields["tags"]), fields["digest"], split)
+
+
+def split_of(path: Path) -> Split:
+    """An eighth of the photos for test, an eighth for validation, by a hash of the file's name.
+
+    A photo stays in its split when others join or leave the set.
+    """
+    bucket = int.from_bytes(hashlib.sha256(path.name.encode()).digest()) % 8
+    return "test" if bucket == 0 else "val" if bucket == 1 else "train"
+
+
+def digest_of(data: bytes) -> str:
+    """A photo's fingerprint: 16 hex digits."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def save_seen(path: Path, photos: Iterable[Photo]) -> None:
+    """Write the fingerprints of the photos that a model was trained or chosen on (.npy)."""
+    digests = sorted({int(photo.digest, 16) for photo in photos})
+    np.save(path, np.array(digests, dtype=np.uint64))
+
+
+def unseen(photos: Iterable[Photo], path: Path) -> list[Photo]:
+    """The photos whose fingerprints are not in a file of `save_seen`; all when there is none."""
+    if not path.exists():
+        return list(photos)
+    known: npt.NDArray[np.uint64] = np.load(path, allow_pickle=False)
+    seen = set(known.tolist())
+    return [photo for photo in photos if int(photo.digest, 16) not in seen]

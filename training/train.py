@@ -1,0 +1,260 @@
+"""Train: photo sets and a configuration to a run folder, which is a bundle in full precision.
+
+Run: python -m training.train --config FILE --data ROOT [--data ROOT ...] --out RUN
+"""
+
+import argparse
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from hashstagram.bundle import Bundle, BundleConfig
+from hashstagram.model import ModelConfig, create_model, split_head
+from hashstagram.recommender import Recommender
+from hashstagram.vocabulary import Vocabulary
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from training.allocator import keep_freed_memory
+from training.backbone import embeddings, load_backbone
+from training.config import TrainConfig
+from training.dataset import TaggedImageDataset, train_transform, training_photos
+from training.evaluate import SEEN, evaluate
+from training.harrison import DataError
+from training.loss import partial_loss
+from training.photoset import Photo, PhotoSet, save_seen
+from training.prepare import open_photoset
+
+logger = logging.getLogger(__name__)
+
+LOG = "metrics.jsonl"
+EMBEDDINGS = "embeddings.safetensors"
+
+
+def train(
+    config: TrainConfig, photosets: Sequence[PhotoSet], weights: str | Path, out: Path
+) -> Bundle:
+    """Both stages, with a bundle written after each epoch of the second.
+
+    Raises:
+        DataError: the weights do not fit, or there is nothing to learn.
+    """
+    torch.manual_seed(config.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    vocabulary = Vocabulary.build(
+        (photo.tags for photoset in photosets for photo in photoset.split("train")),
+        max_tags=config.max_tags,
+        min_count=config.min_count,
+    )
+    photos, targets = training_photos(photosets, vocabulary)
+    logger.info("%d photos to train on, %d tags", len(photos), len(vocabulary))
+    model_config = ModelConfig(config.architecture, len(vocabulary), config.padding)
+    model = create_model(model_config).to(memory_format=torch.channels_last)
+    load_backbone(model, config.architecture, weights)
+    described = BundleConfig(
+        config.name, model_config, config.transform, config.activation, _provenance(config)
+    )
+    (out / LOG).unlink(missing_ok=True)
+    save_seen(out / SEEN, [photo for s in photosets for photo in s.split("train", "val")])
+
+    bundle = Bundle(described, vocabulary, model)
+    fit_head(config, model, photos, targets, out / EMBEDDINGS)
+    _checkpoint(bundle, photosets, out, epoch=0, loss=None)
+    for epoch, loss, averaged in finetune(config, model, photos, targets):
+        bundle = Bundle(described, vocabulary, averaged)
+        _checkpoint(bundle, photosets, out, epoch=epoch, loss=loss)
+    return bundle
+
+
+def fit_head(
+    config: TrainConfig, model: nn.Module, photos: Sequence[Photo], targets: Tensor, cache: Path
+) -> None:
+    """Stage one: the linear head on the frozen backbone's embeddings, which are computed once."""
+    started = time.monotonic()
+    inputs = embeddings(model, photos, config.transform, cache)
+    logger.info("embeddings of %d photos: %.0f s", len(photos), time.monotonic() - started)
+    _, head = split_head(model)
+    stage = config.head
+    optimizer = AdamW(head.parameters(), lr=stage.lr, weight_decay=stage.weight_decay)
+    batches = math.ceil(len(photos) / stage.batch_size)
+    lr_scheduler = _cosine(optimizer, stage.epochs * batches)
+    for _ in range(stage.epochs):
+        for rows in torch.randperm(len(photos)).split(stage.batch_size):
+            _step(config, head(inputs[rows]), targets[rows], optimizer, lr_scheduler)
+
+
+def finetune(
+    config: TrainConfig, model: nn.Module, photos: Sequence[Photo], targets: Tensor
+) -> Iterator[tuple[int, float, nn.Module]]:
+    """Stage two: all layers; yields epoch, mean loss and the averaged network after each epoch."""
+    stage = config.finetune
+    if not stage.epochs:
+        return
+    transform = train_transform(config.transform, stage.scale)
+    data_loader = DataLoader(
+        TaggedImageDataset(photos, targets, config.transform, transform),
+        batch_size=stage.batch_size,
+        shuffle=True,
+        drop_last=len(photos) > stage.batch_size,
+    )
+    optimizer = AdamW(_parameter_groups(config, model))
+    lr_scheduler = _cosine(optimizer, stage.epochs * len(data_loader))
+    average = AveragedModel(model, avg_fn=_running_average(stage.ema_decay))
+    for epoch in range(1, stage.epochs + 1):
+        loss = train_one_epoch(config, model, average, data_loader, optimizer, lr_scheduler)
+        yield epoch, loss, average.module
+
+
+def train_one_epoch(
+    config: TrainConfig,
+    model: nn.Module,
+    average: AveragedModel,
+    data_loader: DataLoader[tuple[Tensor, Tensor]],
+    optimizer: Optimizer,
+    lr_scheduler: LambdaLR,
+) -> float:
+    """One pass over the photos; the mean loss."""
+    model.train()
+    if config.finetune.freeze_batch_norm:
+        freeze_batch_norm(model)
+    losses = []
+    for images, targets in data_loader:
+        logits = model(images.contiguous(memory_format=torch.channels_last))
+        losses.append(_step(config, logits, targets, optimizer, lr_scheduler))
+        average.update_parameters(model)
+        if len(losses) % 50 == 0:
+            logger.info("step %d of %d, loss %.3f", len(losses), len(data_loader), losses[-1])
+    return sum(losses) / len(losses)
+
+
+def freeze_batch_norm(model: nn.Module) -> None:
+    """Keep batch norm's statistics while its weights and biases go on learning."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def _step(
+    config: TrainConfig,
+    logits: Tensor,
+    targets: Tensor,
+    optimizer: Optimizer,
+    lr_scheduler: LambdaLR,
+) -> float:
+    loss = partial_loss(
+        logits, targets, activation=config.activation, unknown_weight=config.unknown_weight
+    )
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    lr_scheduler.step()
+    return loss.item()
+
+
+def _parameter_groups(config: TrainConfig, model: nn.Module) -> list[dict[str, Any]]:
+    """The head at full learning rate, the backbone below it; no decay on biases and norms."""
+    stage = config.finetune
+    head, _ = split_head(model)
+    groups = []
+    for name, parameter in model.named_parameters():
+        of_head = name.startswith(head + ".")
+        groups.append(
+            {
+                "params": [parameter],
+                "lr": stage.lr * (1.0 if of_head else stage.backbone_lr_scale),
+                "weight_decay": stage.weight_decay if parameter.ndim > 1 else 0.0,
+            }
+        )
+    return groups
+
+
+def _running_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential moving average that follows fast at first, when there is little to average."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        step = float(count)
+        return averaged.lerp(current, 1 - min(decay, (1 + step) / (10 + step)))
+
+    return average
+
+
+def _cosine(optimizer: Optimizer, steps: int) -> LambdaLR:
+    """Up over the first twentieth of the steps, then down to zero along a cosine."""
+    warm_up = max(1, steps // 20)
+
+    def scale(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+    return LambdaLR(optimizer, scale)
+
+
+def _checkpoint(
+    bundle: Bundle, photosets: Sequence[PhotoSet], out: Path, *, epoch: int, loss: float | None
+) -> None:
+    """Write the bundle and a line of metrics on each set's validation photos."""
+    bundle.model.eval()
+    bundle.save(out)
+    recommender = Recommender(bundle)
+    validation = {
+        photoset.name: evaluate(recommender, photoset.split("val"), photoset.vocabulary)
+        for photoset in photosets
+        if photoset.split("val")
+    }
+    line = {"epoch": epoch, "loss": loss, "val": validation}
+    with (out / LOG).open("a", encoding="utf-8") as log:
+        log.write(json.dumps(line) + "\n")
+    for name, report in validation.items():
+        logger.info(
+            "epoch %d, %s: precision@1 %.1f  recall@5 %.1f  accuracy@5 %.1f",
+            *(epoch, name, report["precision_at_1"]),
+            *(report["recall_at_5"], report["accuracy_at_5"]),
+        )
+
+
+def _provenance(config: TrainConfig) -> dict[str, Any]:
+    return {
+        "config": asdict(config),
+        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; exit 1 with one line when the data or the weights cannot be used."""
+    parser = argparse.ArgumentParser(description="Train a model on tagged photos.")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML")
+    parser.add_argument(
+        "--data", type=Path, required=True, action="append", metavar="ROOT", help="a photo set"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="safetensors to start from (default: the config's)"
+    )
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    keep_freed_memory()
+    try:
+        config = TrainConfig.load(args.config)
+        photosets = [open_photoset(root) for root in args.data]
+        train(config, photosets, args.weights or config.weights, args.out)
+    except DataError as err:
+        logger.error("%s", err)
+        return 1
+    logger.info("the model is in %s: evaluate it, then export it", args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
