@@ -29,7 +29,7 @@ demo: .venv/serve.installed $(MAR)
 stop:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m serving.server stop; fi
 
-test: .venv/dev.installed $(MAR)
+test: .venv/dev.installed
 	$(BIN)/python -m pytest
 
 lint: .venv/dev.installed

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
+
 from hashstagram.errors import HashstagramError, PredictionError
 from hashstagram.recommender import Hashtag, Recommender
 from hashstagram.request import RecommendRequest
-from PIL import Image
 
 logger = logging.getLogger(__name__)
 

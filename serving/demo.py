@@ -12,7 +12,6 @@ from pathlib import Path
 
 from hashstagram_client import ClientError, HashtagClient
 from hashstagram_client.cli import table
-
 from serving import server
 from serving.instance import RUN, Instance, StartError
 from serving.sample_photo import save_sunset

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageDraw
+
 from hashstagram.bundle import Bundle, BundleConfig
 from hashstagram.model import ModelConfig, create_model
 from hashstagram.transforms import TransformConfig
 from hashstagram.vocabulary import Vocabulary
-from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from hashstagram.bundle import Bundle, check_bundle, main
 from hashstagram.errors import InvalidBundleError
-from safetensors.torch import load_file, save_file
 
 Spoil = Callable[[Path], object]
 

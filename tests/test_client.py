@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import hashstagram_client
 import pytest
+
+import hashstagram_client
 from hashstagram_client import (
     ConnectionFailedError,
     HashtagClient,

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from hashstagram.model import ModelConfig, create_model, split_head
 
 

@@ -5,9 +5,9 @@ import logging
 from pathlib import Path
 
 import pytest
+
 from hashstagram.bundle import check_bundle
 from hashstagram.recommender import Recommender
-
 from training import evaluate, export, prepare, train
 
 CONFIG = """
@@ -24,6 +24,7 @@ lr = 0.01
 [finetune]
 epochs = 12
 batch_size = 16
+input_size = 32
 lr = 0.005
 backbone_lr_scale = 1.0
 scale = [0.8, 1.0]

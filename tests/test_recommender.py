@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+
 from hashstagram.bundle import Bundle
 from hashstagram.errors import UnsupportedImageError
 from hashstagram.recommender import Recommender
-from PIL import Image
 
 
 @pytest.fixture(scope="module")

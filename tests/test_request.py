@@ -2,6 +2,7 @@ import base64
 from typing import Any
 
 import pytest
+
 from hashstagram.errors import InvalidRequestError
 from hashstagram.request import RecommendRequest
 

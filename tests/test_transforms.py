@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hashstagram.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
-from hashstagram.transforms import TransformConfig, crop_box, decode_image, eval_transform
 from PIL import Image
 from torchvision.transforms import v2
+
+from hashstagram.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
+from hashstagram.transforms import TransformConfig, crop_box, decode_image, eval_transform
 
 Encode = Callable[..., bytes]
 

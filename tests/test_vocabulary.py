@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from hashstagram.errors import InvalidBundleError
 from hashstagram.vocabulary import Vocabulary
 

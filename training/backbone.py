@@ -7,14 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from hashstagram.model import split_head
-from hashstagram.transforms import TransformConfig
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.models import get_model_weights
 
+from hashstagram.model import split_head
+from hashstagram.transforms import TransformConfig
 from training.dataset import TaggedImageDataset
 from training.harrison import DataError
 from training.photoset import Photo

@@ -3,6 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
 from hashstagram.transforms import (
     TransformConfig,
     decode_image,
@@ -11,11 +16,6 @@ from hashstagram.transforms import (
     to_tensor,
 )
 from hashstagram.vocabulary import Vocabulary
-from PIL import Image
-from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision.transforms import v2
-
 from training.photoset import Photo, PhotoSet
 
 Transform = Callable[[Image.Image], Tensor]

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hashstagram.errors import InvalidBundleError
-from hashstagram.recommender import Recommender
-from hashstagram.vocabulary import Vocabulary
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from hashstagram.errors import InvalidBundleError
+from hashstagram.recommender import Recommender
+from hashstagram.vocabulary import Vocabulary
 from training import metrics
 from training.allocator import keep_freed_memory
 from training.dataset import TaggedImageDataset, partial_targets

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+
 from hashstagram.bundle import CARD, Bundle, check_bundle
 from hashstagram.errors import InvalidBundleError
-
 from training.allocator import keep_freed_memory
 from training.evaluate import SEEN, Report, evaluate_bundle
 from training.harrison import DataError

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from hashstagram.vocabulary import Vocabulary
 
+from hashstagram.vocabulary import Vocabulary
 from training.harrison import DataError
 
 MANIFEST = "manifest.jsonl"

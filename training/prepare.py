@@ -12,7 +12,6 @@ from pathlib import Path
 
 from hashstagram.errors import HashstagramError
 from hashstagram.transforms import decode_image
-
 from training.harrison import DataError, find_image, read_harrison
 from training.photoset import MANIFEST, SPLITS, Photo, PhotoSet, digest_of, split_of
 

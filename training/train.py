@@ -10,22 +10,22 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
-from hashstagram.bundle import Bundle, BundleConfig
-from hashstagram.model import ModelConfig, create_model, split_head
-from hashstagram.recommender import Recommender
-from hashstagram.vocabulary import Vocabulary
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
+from hashstagram.bundle import Bundle, BundleConfig
+from hashstagram.model import ModelConfig, create_model, split_head
+from hashstagram.recommender import Recommender
+from hashstagram.vocabulary import Vocabulary
 from training.allocator import keep_freed_memory
 from training.backbone import embeddings, load_backbone
 from training.config import TrainConfig
@@ -101,7 +101,7 @@ def finetune(
     stage = config.finetune
     if not stage.epochs:
         return
-    transform = train_transform(config.transform, stage.scale)
+    transform = train_transform(replace(config.transform, input_size=stage.input_size), stage.scale)
     data_loader = DataLoader(
         TaggedImageDataset(photos, targets, config.transform, transform),
         batch_size=stage.batch_size,

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hashstagram.bundle import Bundle
 
+from hashstagram.bundle import Bundle
 from serving.instance import Instance
 from tests.test_build_mar import build
 

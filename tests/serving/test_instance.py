@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from hashstagram_client import HashtagClient
 
+from hashstagram_client import HashtagClient
 from serving.instance import Instance, StartError
 from serving.java import SUITABLE, find_java, java_version
 from tests.conftest import clean_environment

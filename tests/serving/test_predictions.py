@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import requests
-from hashstagram.recommender import Recommender
-from hashstagram_client import HashtagClient
 from PIL import Image
 
+from hashstagram.recommender import Recommender
+from hashstagram_client import HashtagClient
 from serving.instance import Instance
 from tests.conftest import clean_environment
 

@@ -1,0 +1,95 @@
+"""README's first command, in a copy of the checkout: a server that runs here is left alone."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, clean_environment, read_json
+
+pytestmark = pytest.mark.serving
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What git tracks here, with this environment as its .venv."""
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)  # with its time stamp: nothing to install
+    (folder / ".venv").symlink_to(Path(sys.prefix))
+    yield folder
+    make(folder, "stop")
+
+
+def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, capture_output=True, text=True, env=clean_environment()
+    )
+
+
+def hashtag_lines(output: str) -> list[tuple[str, float]]:
+    lines = re.findall(r"^#(\S+) +(\d\.\d{3})$", output, flags=re.MULTILINE)
+    return [(tag, float(score)) for tag, score in lines]
+
+
+@pytest.fixture(scope="module")
+def first(checkout: Path) -> "subprocess.CompletedProcess[str]":
+    return make(checkout, "demo")
+
+
+def test_demo_prints_five_hashtags(first: "subprocess.CompletedProcess[str]") -> None:
+    assert first.returncode == 0, first.stderr
+    lines = hashtag_lines(first.stdout)
+    assert len({tag for tag, _ in lines}) == len(lines) == 5
+    assert [score for _, score in lines] == sorted((s for _, s in lines), reverse=True)
+    assert "curl" in first.stderr
+
+
+def test_a_second_demo_uses_the_running_server(
+    checkout: Path, first: "subprocess.CompletedProcess[str]", jpeg: bytes
+) -> None:
+    before = read_json(checkout / ".run" / "server.json")
+    (checkout / "my photo.jpg").write_bytes(jpeg)
+    again = make(checkout, "demo", "PHOTO=my photo.jpg")
+    assert again.returncode == 0, again.stderr
+    assert len(hashtag_lines(again.stdout)) == 5
+    assert read_json(checkout / ".run" / "server.json") == before
+
+
+def test_the_server_file_says_where_everything_is(
+    checkout: Path, first: "subprocess.CompletedProcess[str]"
+) -> None:
+    server = json.loads((checkout / ".run" / "server.json").read_text())
+    contract = {"model", "inference", "management", "metrics", "front", "web", "key_file"}
+    assert contract <= set(server)
+    assert Path(server["key_file"]).is_file()
+
+
+def test_a_photo_that_is_none_fails_with_one_line(
+    checkout: Path, first: "subprocess.CompletedProcess[str]"
+) -> None:
+    done = make(checkout, "demo", "PHOTO=README.md")
+    assert done.returncode != 0
+    assert "demo: This is not an image" in done.stderr
+    assert hashtag_lines(done.stdout) == []
+
+
+def test_stop_ends_it_and_may_be_said_twice(
+    checkout: Path, first: "subprocess.CompletedProcess[str]"
+) -> None:
+    assert "stopped" in make(checkout, "stop").stderr
+    assert not (checkout / ".run" / "server.json").exists()
+    assert "nothing was running" in make(checkout, "stop").stderr
