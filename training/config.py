@@ -71,6 +71,7 @@ class TrainConfig:
         unknown_weight: loss weight of tags outside a photo's own set, taken as negatives;
             0 masks them.
         seed: of everything random.
+        checkpoint_minutes: how much work a kill may cost.
         transform: how photos become inputs.
         head: stage one.
         finetune: stage two.
@@ -85,6 +86,7 @@ class TrainConfig:
     min_count: int = 1
     unknown_weight: float = 0.0
     seed: int = 0
+    checkpoint_minutes: float = 5.0
     transform: TransformConfig = field(default_factory=TransformConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)

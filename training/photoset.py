@@ -89,7 +89,7 @@ def split_of(path: Path) -> Split:
 
     A photo stays in its split when others join or leave the set.
     """
-    bucket = int.from_bytes(hashlib.sha256(path.name.encode()).digest()) % 8
+    bucket = hashlib.sha256(path.name.encode()).digest()[0] % 8
     return "test" if bucket == 0 else "val" if bucket == 1 else "train"
 
 

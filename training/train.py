@@ -9,7 +9,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
@@ -28,6 +28,7 @@ from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
 from training.allocator import keep_freed_memory
 from training.backbone import embeddings, load_backbone
+from training.checkpoint import CHECKPOINT, TrainState, load_checkpoint, run_key, save_checkpoint
 from training.config import TrainConfig
 from training.dataset import TaggedImageDataset, train_transform, training_photos
 from training.evaluate import SEEN, evaluate
@@ -44,11 +45,11 @@ EMBEDDINGS = "embeddings.safetensors"
 
 def train(
     config: TrainConfig, photosets: Sequence[PhotoSet], weights: str | Path, out: Path
-) -> Bundle:
-    """Both stages, with a bundle written after each epoch of the second.
+) -> None:
+    """Both stages; a run that was killed goes on where it was when it is started again.
 
     Raises:
-        DataError: the weights do not fit, or there is nothing to learn.
+        DataError: the weights do not fit, or the folder holds another run.
     """
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -60,21 +61,67 @@ def train(
     photos, targets = training_photos(photosets, vocabulary)
     logger.info("%d photos to train on, %d tags", len(photos), len(vocabulary))
     model_config = ModelConfig(config.architecture, len(vocabulary), config.padding)
-    model = create_model(model_config).to(memory_format=torch.channels_last)
-    load_backbone(model, config.architecture, weights)
     described = BundleConfig(
         config.name, model_config, config.transform, config.activation, _provenance(config)
     )
-    (out / LOG).unlink(missing_ok=True)
-    save_seen(out / SEEN, [photo for s in photosets for photo in s.split("train", "val")])
+    model = create_model(model_config).to(memory_format=torch.channels_last)
+    state = _train_state(config, model, len(photos))
+    key = run_key(config, weights, photos)
 
-    bundle = Bundle(described, vocabulary, model)
-    fit_head(config, model, photos, targets, out / EMBEDDINGS)
-    _checkpoint(bundle, photosets, out, epoch=0, loss=None)
-    for epoch, loss, averaged in finetune(config, model, photos, targets):
-        bundle = Bundle(described, vocabulary, averaged)
-        _checkpoint(bundle, photosets, out, epoch=epoch, loss=loss)
-    return bundle
+    def save() -> None:
+        save_checkpoint(out / CHECKPOINT, key, state)
+
+    if load_checkpoint(out / CHECKPOINT, key, state):
+        logger.info("going on after %d epochs and %d batches", state.epoch, state.batch)
+    else:
+        load_backbone(model, config.architecture, weights)
+        fit_head(config, model, photos, targets, out / EMBEDDINGS)
+        state = _train_state(config, model, len(photos))
+        save_seen(out / SEEN, [photo for s in photosets for photo in s.split("train", "val")])
+        _keep(Bundle(described, vocabulary, model), photosets, out, state)
+        save()
+
+    while state.epoch < config.finetune.epochs:
+        train_one_epoch(config, state, photos, targets, save)
+        _keep(Bundle(described, vocabulary, state.average.module), photosets, out, state)
+        state.batch, state.loss = 0, 0.0
+        save()
+
+
+def train_one_epoch(
+    config: TrainConfig,
+    state: TrainState,
+    photos: Sequence[Photo],
+    targets: Tensor,
+    save: Callable[[], None],
+) -> None:
+    """The rest of one pass over the photos through all layers; `save` is called now and then."""
+    stage = config.finetune
+    transform = train_transform(replace(config.transform, input_size=stage.input_size), stage.scale)
+    dataset = TaggedImageDataset(photos, targets, config.transform, transform)
+    # Order and augmentation depend on seed, epoch and batch alone, so that a run can go on: the
+    # loader gets a generator of its own, for it draws a number when it starts.
+    dice = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
+    batches = torch.randperm(len(photos), generator=dice).split(stage.batch_size)
+    data_loader = DataLoader(
+        dataset, batch_sampler=[b.tolist() for b in batches[state.batch :]], generator=dice
+    )
+    state.model.train()
+    if stage.freeze_batch_norm:
+        freeze_batch_norm(state.model)
+    saved = time.monotonic()
+    for images, labels in data_loader:
+        logits = state.model(images.contiguous(memory_format=torch.channels_last))
+        state.loss += _step(config, logits, labels, state.optimizer, state.lr_scheduler)
+        state.average.update_parameters(state.model)
+        state.batch += 1
+        if time.monotonic() - saved >= 60 * config.checkpoint_minutes:
+            save()
+            saved = time.monotonic()
+        if state.batch % 50 == 0:
+            mean = state.loss / state.batch
+            logger.info("batch %d of %d, mean loss %.3f", state.batch, len(batches), mean)
+    state.epoch += 1
 
 
 def fit_head(
@@ -94,50 +141,6 @@ def fit_head(
             _step(config, head(inputs[rows]), targets[rows], optimizer, lr_scheduler)
 
 
-def finetune(
-    config: TrainConfig, model: nn.Module, photos: Sequence[Photo], targets: Tensor
-) -> Iterator[tuple[int, float, nn.Module]]:
-    """Stage two: all layers; yields epoch, mean loss and the averaged network after each epoch."""
-    stage = config.finetune
-    if not stage.epochs:
-        return
-    transform = train_transform(replace(config.transform, input_size=stage.input_size), stage.scale)
-    data_loader = DataLoader(
-        TaggedImageDataset(photos, targets, config.transform, transform),
-        batch_size=stage.batch_size,
-        shuffle=True,
-        drop_last=len(photos) > stage.batch_size,
-    )
-    optimizer = AdamW(_parameter_groups(config, model))
-    lr_scheduler = _cosine(optimizer, stage.epochs * len(data_loader))
-    average = AveragedModel(model, avg_fn=_running_average(stage.ema_decay))
-    for epoch in range(1, stage.epochs + 1):
-        loss = train_one_epoch(config, model, average, data_loader, optimizer, lr_scheduler)
-        yield epoch, loss, average.module
-
-
-def train_one_epoch(
-    config: TrainConfig,
-    model: nn.Module,
-    average: AveragedModel,
-    data_loader: DataLoader[tuple[Tensor, Tensor]],
-    optimizer: Optimizer,
-    lr_scheduler: LambdaLR,
-) -> float:
-    """One pass over the photos; the mean loss."""
-    model.train()
-    if config.finetune.freeze_batch_norm:
-        freeze_batch_norm(model)
-    losses = []
-    for images, targets in data_loader:
-        logits = model(images.contiguous(memory_format=torch.channels_last))
-        losses.append(_step(config, logits, targets, optimizer, lr_scheduler))
-        average.update_parameters(model)
-        if len(losses) % 50 == 0:
-            logger.info("step %d of %d, loss %.3f", len(losses), len(data_loader), losses[-1])
-    return sum(losses) / len(losses)
-
-
 def freeze_batch_norm(model: nn.Module) -> None:
     """Keep batch norm's statistics while its weights and biases go on learning."""
     for module in model.modules():
@@ -150,7 +153,7 @@ def _step(
     logits: Tensor,
     targets: Tensor,
     optimizer: Optimizer,
-    lr_scheduler: LambdaLR,
+    lr_scheduler: LRScheduler,
 ) -> float:
     loss = partial_loss(
         logits, targets, activation=config.activation, unknown_weight=config.unknown_weight
@@ -160,6 +163,18 @@ def _step(
     optimizer.step()
     lr_scheduler.step()
     return loss.item()
+
+
+def _train_state(config: TrainConfig, model: nn.Module, photos: int) -> TrainState:
+    """Stage two before its first step."""
+    stage = config.finetune
+    optimizer = AdamW(_parameter_groups(config, model))
+    return TrainState(
+        model=model,
+        average=AveragedModel(model, avg_fn=_running_average(stage.ema_decay)),
+        optimizer=optimizer,
+        lr_scheduler=_cosine(optimizer, stage.epochs * math.ceil(photos / stage.batch_size)),
+    )
 
 
 def _parameter_groups(config: TrainConfig, model: nn.Module) -> list[dict[str, Any]]:
@@ -201,10 +216,8 @@ def _cosine(optimizer: Optimizer, steps: int) -> LambdaLR:
     return LambdaLR(optimizer, scale)
 
 
-def _checkpoint(
-    bundle: Bundle, photosets: Sequence[PhotoSet], out: Path, *, epoch: int, loss: float | None
-) -> None:
-    """Write the bundle and a line of metrics on each set's validation photos."""
+def _keep(bundle: Bundle, photosets: Sequence[PhotoSet], out: Path, state: TrainState) -> None:
+    """Write the bundle, and a line of metrics on each set's validation photos."""
     bundle.model.eval()
     bundle.save(out)
     recommender = Recommender(bundle)
@@ -213,15 +226,23 @@ def _checkpoint(
         for photoset in photosets
         if photoset.split("val")
     }
-    line = {"epoch": epoch, "loss": loss, "val": validation}
-    with (out / LOG).open("a", encoding="utf-8") as log:
-        log.write(json.dumps(line) + "\n")
+    loss = state.loss / state.batch if state.batch else None
+    _log(out / LOG, {"epoch": state.epoch, "loss": loss, "val": validation})
     for name, report in validation.items():
         logger.info(
             "epoch %d, %s: precision@1 %.1f  recall@5 %.1f  accuracy@5 %.1f",
-            *(epoch, name, report["precision_at_1"]),
+            *(state.epoch, name, report["precision_at_1"]),
             *(report["recall_at_5"], report["accuracy_at_5"]),
         )
+
+
+def _log(path: Path, line: dict[str, Any]) -> None:
+    """Add an epoch's line; epoch 0 begins the file, and one that is done again has its line again.
+
+    A run that was killed between the line and the checkpoint does its last epoch twice.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if line["epoch"] else []
+    path.write_text("\n".join([*lines[: line["epoch"]], json.dumps(line)]) + "\n", encoding="utf-8")
 
 
 def _provenance(config: TrainConfig) -> dict[str, Any]:
