@@ -47,7 +47,7 @@ ifneq ($(shell cat model_store/.bundle 2>/dev/null),$(BUNDLE))
 endif
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 # One `pip install` each, so that pip sees all pins at once; the stamp is newer than the pins.
 .venv/serve.installed: pyproject.toml client/pyproject.toml | .venv/bin/python

@@ -7,9 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from training import train
-
 from tests.conftest import ROOT
+from training import train
 
 KILLS = 6
 

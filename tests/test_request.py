@@ -21,6 +21,7 @@ GOOD: dict[str, tuple[dict[str, Any], dict[str, Any], RecommendRequest]] = {
         {"Content-Type": "application/json"},
         RecommendRequest(PHOTO, 2, 0.25),
     ),
+    "torchserves-field": ({"data": bytearray(PHOTO)}, {}, RecommendRequest(PHOTO)),
     "data-url": (
         {"body": {"image": "data:image/jpeg;base64," + BASE64}},
         {},
@@ -42,7 +43,8 @@ GOOD: dict[str, tuple[dict[str, Any], dict[str, Any], RecommendRequest]] = {
 
 BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "empty-body": ({"body": bytearray()}, {}, "no photo"),
-    "no-image-field": ({"picture": PHOTO}, {}, "no photo"),
+    "no-image-field": ({"holiday": PHOTO}, {}, "no photo"),
+    "empty-image-field": ({"image": bytearray()}, {}, "no photo"),
     "json-list": ({"body": [1]}, {}, "no photo"),
     "json-image-number": ({"body": {"image": 5}}, {}, "no photo"),
     "text-body": ({"body": "hello"}, {}, "no photo"),

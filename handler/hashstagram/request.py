@@ -12,6 +12,8 @@ MAX_K = 100
 
 N = TypeVar("N", int, float)
 
+# "data" is what TorchServe's own examples call it.
+_PHOTO_FIELDS = ("image", "data", "photo", "file")
 _OPTION_HEADERS = {"k": "x-top-k", "threshold": "x-threshold"}
 _FORM_HINT = (
     "The photo came as a web form's text. Send its bytes (curl -T photo.jpg URL), "
@@ -67,24 +69,25 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _photo(fields: Mapping[str, Any]) -> bytes:
-    photo = fields.get("image", fields.get("body"))
+    name = next((name for name in _PHOTO_FIELDS if fields.get(name)), "body")
+    photo = fields.get(name)
     if isinstance(photo, bytes | bytearray) and photo:
         return bytes(photo)
-    if isinstance(photo, str) and photo and "image" in fields:
-        return _from_base64(photo)
+    if isinstance(photo, str) and name != "body":  # a body that is text is no base64 of ours
+        return _from_base64(photo, name)
     raise InvalidRequestError(
         "There is no photo in the request. Send its bytes as the body, as the multipart field "
         '"image", or in base64 as {"image": "…"} with Content-Type: application/json.'
     )
 
 
-def _from_base64(text: str) -> bytes:
+def _from_base64(text: str, name: str) -> bytes:
     if text.startswith("data:"):  # a data URL: data:image/jpeg;base64,…
         text = text.partition(",")[2]
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as err:
-        raise InvalidRequestError('The field "image" is not valid base64.') from err
+        raise InvalidRequestError(f'The field "{name}" is not valid base64.') from err
 
 
 def _number(value: Any, name: str, kind: type[N], *, default: N, low: N, high: N) -> N:
