@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Photo = str | os.PathLike[str] | bytes | BinaryIO | Image
 
+TOKEN_TRIES = 3  # several clients may renew a token at once, each undoing the one before
 USER_AGENT = f"hashstagram-client/{version('hashstagram-client')}"
 
 
@@ -124,10 +125,23 @@ class HashtagClient:
         )
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        """Post until the token is one that the server takes; a few tries are enough."""
+        for _ in range(TOKEN_TRIES):
+            token = self.connection.current_token()
+            try:
+                return self._post_once(path, body, headers, token)
+            except UnauthorizedError as err:
+                refusal = err
+                if not self.connection.renew_token(token):
+                    break
+        raise refusal
+
+    def _post_once(
+        self, path: str, body: bytes, headers: dict[str, str], token: str | None
+    ) -> dict[str, Any]:
         """The one place where a request leaves and an answer becomes a result or an error."""
-        token = self.connection.current_token()
         if token:
-            headers["Authorization"] = f"Bearer {token}"
+            headers = headers | {"Authorization": f"Bearer {token}"}
         url = self.connection.url + path
         try:
             answer = self._session.post(url, data=body, headers=headers, timeout=self.timeout)

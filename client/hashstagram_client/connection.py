@@ -2,9 +2,12 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import requests
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -17,11 +20,13 @@ class Connection:
         url: base URL of the inference endpoint.
         token: a fixed token; None to look into the key file for each new one.
         key_file: TorchServe's key_file.json, when we are beside the server.
+        management: base URL of the management API, where new keys are asked for.
     """
 
     url: str
     token: str | None
     key_file: Path | None
+    management: str | None
 
     @classmethod
     def find(cls, url: str | None = None, token: str | None = None) -> "Connection":
@@ -33,20 +38,40 @@ class Connection:
         given = url or os.environ.get("HASHSTAGRAM_URL")
         server = _server_file()
         beside = server is not None and (given is None or _same(given, server["inference"]))
-        key_file = server["key_file"] if server and beside else None
+        known = server if server and beside else {}
+        key_file = known.get("key_file")
         return cls(
             url=(given or (server["inference"] if server else DEFAULT_URL)).rstrip("/"),
             token=token or os.environ.get("HASHSTAGRAM_TOKEN"),
             key_file=Path(key_file) if key_file else None,
+            management=known.get("management"),
         )
 
     def current_token(self) -> str | None:
         """The token as it is now: TorchServe makes new ones at every start."""
-        if self.token or self.key_file is None:
-            return self.token
+        return self.token or self._key("inference")
+
+    def renew_token(self, refused: str | None) -> bool:
+        """After a token was refused: whether there is another one to try now.
+
+        TorchServe's keys expire. Somebody else may have asked for a new one already; otherwise
+        we do, with the key that never expires. The new one only appears in the key file.
+        """
+        if self.token or self.management is None:
+            return False
+        if self.current_token() == refused:
+            with suppress(requests.RequestException):
+                requests.get(
+                    f"{self.management}/token?type=inference",
+                    headers={"Authorization": f"Bearer {self._key('API')}"},
+                    timeout=5,
+                )
+        return self.current_token() != refused
+
+    def _key(self, kind: str) -> str | None:
         try:
-            keys = json.loads(self.key_file.read_text(encoding="utf-8"))
-            return str(keys["inference"]["key"])
+            keys = json.loads(self.key_file.read_text(encoding="utf-8")) if self.key_file else {}
+            return str(keys[kind]["key"])
         except (OSError, ValueError, KeyError):
             return None
 

@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
-from hashstagram_client import HashtagClient
+from hashstagram_client import HashtagClient, UnauthorizedError
 from serving.instance import Instance, StartError
 from serving.java import SUITABLE, find_java, java_version
 from tests.conftest import clean_environment
@@ -90,6 +92,32 @@ def test_the_client_and_the_command_find_the_server_beside_them(
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == expected.text.split()
     assert (len(lines), done.stderr, done.returncode) == (5, "", 0)
+
+
+def test_an_expired_key_is_renewed_without_the_caller_noticing(
+    archive: Path, tmp_path: Path, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 3
+    instance = Instance.start(
+        archive, tmp_path / "run", settings={"token_expiration_min": str(seconds / 60)}
+    )
+    try:
+        (tmp_path / ".run").mkdir()
+        (tmp_path / ".run" / "server.json").write_text(json.dumps(asdict(instance)))
+        monkeypatch.chdir(tmp_path)
+        first = instance.keys()["inference"]
+        time.sleep(seconds + 1)
+        with (
+            HashtagClient(instance.inference, first) as stubborn,
+            pytest.raises(UnauthorizedError),
+        ):
+            stubborn.recommend(jpeg)
+        with HashtagClient() as client, ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(client.recommend, [jpeg] * 8))
+        assert {len(answer.hashtags) for answer in answers} == {5}
+        assert instance.keys()["inference"] != first
+    finally:
+        instance.stop()
 
 
 def test_java_is_found_with_and_without_one_on_the_path(
