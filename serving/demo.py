@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def tag(instance: Instance, photo: Path) -> None:
     """Print the photo's five hashtags, best first."""
-    with HashtagClient(instance.inference, instance.keys()["inference"]) as client:
+    with HashtagClient(instance.inference, instance.key("inference")) as client:
         print(table(client.recommend(photo)))
 
 

@@ -10,9 +10,10 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import requests
@@ -97,10 +98,25 @@ class Instance:
             raise
         return instance
 
-    def keys(self) -> dict[str, str]:
-        """The access keys by kind: "inference", "management" and "API"."""
-        held = json.loads(Path(self.key_file).read_text(encoding="utf-8"))
-        return {kind: entry["key"] for kind, entry in held.items()}
+    def key(self, kind: Literal["inference", "management"]) -> str:
+        """An access key that is good now: one that has expired is renewed.
+
+        Raises:
+            OSError: there is no key file, or TorchServe does not answer.
+        """
+        held = self._keys()
+        if datetime.fromisoformat(held[kind]["expiration time"]) <= datetime.now(UTC):
+            requests.get(
+                f"{self.management}/token?type={kind}",
+                headers={"Authorization": f"Bearer {held['API']['key']}"},
+                timeout=5,
+            )
+            held = self._keys()  # the new key only appears there
+        return held[kind]["key"]
+
+    def _keys(self) -> dict[str, dict[str, str]]:
+        keys: dict[str, dict[str, str]] = json.loads(Path(self.key_file).read_text("utf-8"))
+        return keys
 
     def describe(self) -> dict[str, Any]:
         """TorchServe's description of the model's default version.
@@ -110,7 +126,7 @@ class Instance:
         """
         answer = requests.get(
             f"{self.management}/models/{self.model}",
-            headers={"Authorization": f"Bearer {self.keys()['management']}"},
+            headers={"Authorization": f"Bearer {self.key('management')}"},
             timeout=5,
         )
         answer.raise_for_status()

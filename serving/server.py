@@ -75,7 +75,7 @@ def _show(what: str) -> int:
     if instance is None:
         logger.error("nothing is running: make demo starts it")
         return 1
-    print(instance.keys()["inference"] if what == "key" else instance.inference)
+    print(instance.key("inference") if what == "key" else instance.inference)
     return 0
 
 

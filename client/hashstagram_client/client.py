@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Photo = str | os.PathLike[str] | bytes | BinaryIO | Image
 
-TOKEN_TRIES = 3  # several clients may renew a token at once, each undoing the one before
+TOKEN_TRIES = 3  # another process may renew the token at the same time and undo our renewal
 USER_AGENT = f"hashstagram-client/{version('hashstagram-client')}"
 
 

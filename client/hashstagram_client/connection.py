@@ -3,8 +3,9 @@
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import requests
@@ -27,6 +28,7 @@ class Connection:
     token: str | None
     key_file: Path | None
     management: str | None
+    _renewing: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
     def find(cls, url: str | None = None, token: str | None = None) -> "Connection":
@@ -59,14 +61,15 @@ class Connection:
         """
         if self.token or self.management is None:
             return False
-        if self.current_token() == refused:
-            with suppress(requests.RequestException):
-                requests.get(
-                    f"{self.management}/token?type=inference",
-                    headers={"Authorization": f"Bearer {self._key('API')}"},
-                    timeout=5,
-                )
-        return self.current_token() != refused
+        with self._renewing:  # each new key ends the one before
+            if self.current_token() == refused:
+                with suppress(requests.RequestException):
+                    requests.get(
+                        f"{self.management}/token?type=inference",
+                        headers={"Authorization": f"Bearer {self._key('API')}"},
+                        timeout=5,
+                    )
+            return self.current_token() != refused
 
     def _key(self, kind: str) -> str | None:
         try:

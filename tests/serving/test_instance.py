@@ -55,7 +55,7 @@ def test_a_killed_worker_comes_back(archive: Path, tmp_path: Path, jpeg: bytes) 
             answer = requests.post(
                 f"{instance.inference}/predictions/hashtags",
                 data=jpeg,
-                headers={"Authorization": f"Bearer {instance.keys()['inference']}"},
+                headers={"Authorization": f"Bearer {instance.key('inference')}"},
                 timeout=60,
             )
             if answer.status_code == 200:
@@ -105,8 +105,9 @@ def test_an_expired_key_is_renewed_without_the_caller_noticing(
         (tmp_path / ".run").mkdir()
         (tmp_path / ".run" / "server.json").write_text(json.dumps(asdict(instance)))
         monkeypatch.chdir(tmp_path)
-        first = instance.keys()["inference"]
+        first = instance.key("inference")
         time.sleep(seconds + 1)
+        assert instance.is_ready()
         with (
             HashtagClient(instance.inference, first) as stubborn,
             pytest.raises(UnauthorizedError),
@@ -115,7 +116,7 @@ def test_an_expired_key_is_renewed_without_the_caller_noticing(
         with HashtagClient() as client, ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(client.recommend, [jpeg] * 8))
         assert {len(answer.hashtags) for answer in answers} == {5}
-        assert instance.keys()["inference"] != first
+        assert instance.key("inference") != first
     finally:
         instance.stop()
 

@@ -33,7 +33,7 @@ def post(instance: Instance) -> Post:
         headers: Any = None,
         **options: Any,
     ) -> requests.Response:
-        sent = {"Authorization": f"Bearer {instance.keys()['inference']}"} | (headers or {})
+        sent = {"Authorization": f"Bearer {instance.key('inference')}"} | (headers or {})
         return requests.post(
             instance.inference + path, data=data, headers=sent, timeout=30, **options
         )
@@ -64,7 +64,7 @@ def test_curl_client_cli_and_recommender_agree(
 ) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(jpeg)
-    key = instance.keys()["inference"]
+    key = instance.key("inference")
     curl = subprocess.run(
         [
             *("curl", "-sS", "-H", f"Authorization: Bearer {key}", "-T", photo),
@@ -175,7 +175,7 @@ def test_a_describe_header_harms_nobody(post: Post, jpeg: bytes) -> None:
 def test_the_management_api_describes_the_model(instance: Instance) -> None:
     answer = requests.get(
         f"{instance.management}/models/hashtags?customized=true",
-        headers={"Authorization": f"Bearer {instance.keys()['management']}"},
+        headers={"Authorization": f"Bearer {instance.key('management')}"},
         timeout=30,
     )
     described = answer.json()[0]["customizedMetadata"]
@@ -185,7 +185,7 @@ def test_the_management_api_describes_the_model(instance: Instance) -> None:
 def test_models_cannot_be_registered_over_http(instance: Instance) -> None:
     answer = requests.post(
         f"{instance.management}/models?url=hashtags.mar",
-        headers={"Authorization": f"Bearer {instance.keys()['management']}"},
+        headers={"Authorization": f"Bearer {instance.key('management')}"},
         timeout=30,
     )
     assert answer.status_code == 405
@@ -196,7 +196,7 @@ def test_the_client_takes_every_form_of_photo(
 ) -> None:
     png = encode(picture, "PNG")
     (tmp_path / "p.png").write_bytes(png)
-    with HashtagClient(instance.inference, instance.keys()["inference"]) as client:
+    with HashtagClient(instance.inference, instance.key("inference")) as client:
         photos = [tmp_path / "p.png", str(tmp_path / "p.png"), png, bytearray(png), BytesIO(png)]
         answers = [client.recommend(photo, k=3) for photo in (*photos, picture)]
     assert len({answer.hashtags for answer in answers}) == 1

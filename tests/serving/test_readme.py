@@ -36,7 +36,7 @@ def test_every_curl_line_answers(beside_server: Path, instance: Instance) -> Non
     lines = block("sh", "curl").splitlines()
     # Here the server is the tests' own, not the checkout's.
     assert [line.split("=")[0] for line in lines[:2]] == ["url", "key"]
-    lines[:2] = [f"url={instance.inference}", f"key={instance.keys()['inference']}"]
+    lines[:2] = [f"url={instance.inference}", f"key={instance.key('inference')}"]
     script = "\n".join(lines).replace("curl ", "curl -sS --fail-with-body ")
     done = subprocess.run(
         ["bash", "-euc", script], cwd=beside_server, capture_output=True, text=True
