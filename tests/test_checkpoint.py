@@ -60,7 +60,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
             not checkpoint.exists() or checkpoint.stat().st_mtime == before
         ):
             time.sleep(0.02)
-        time.sleep(dice.uniform(0, 1))
+        time.sleep(dice.uniform(0, 0.6))
         if process.poll() is not None:  # it came to its end before the blow
             break
         process.kill()

@@ -48,6 +48,7 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "json-list": ({"body": [1]}, {}, "no photo"),
     "json-image-number": ({"body": {"image": 5}}, {}, "no photo"),
     "text-body": ({"body": "hello"}, {}, "no photo"),
+    "no-json": ({"body": bytearray(b"{")}, {"Content-Type": "application/json"}, "valid JSON"),
     "not-base64": ({"body": {"image": "%%%"}}, {}, "base64"),
     "form": (
         {"image": PHOTO},

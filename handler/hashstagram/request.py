@@ -47,8 +47,7 @@ class RecommendRequest:
             InvalidRequestError: there is no photo, or an option is out of its range.
         """
         sent = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
-        if sent.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            raise InvalidRequestError(_FORM_HINT)
+        _check_content_type(sent.get("content-type", ""), row)
         fields = _fields(row)
         options = {
             name: sent.get(header, fields.get(name)) for name, header in _OPTION_HEADERS.items()
@@ -58,6 +57,14 @@ class RecommendRequest:
             k=_number(options["k"], "k", int, default=5, low=1, high=MAX_K),
             threshold=_number(options["threshold"], "threshold", float, default=0.0, low=0, high=1),
         )
+
+
+def _check_content_type(content_type: str, row: Mapping[str, Any]) -> None:
+    if content_type.startswith("application/x-www-form-urlencoded"):
+        raise InvalidRequestError(_FORM_HINT)
+    if content_type.startswith("application/json") and isinstance(row.get("body"), bytearray):
+        # The server hands over what it could not parse as it came.
+        raise InvalidRequestError("The body is not valid JSON.")
 
 
 def _fields(row: Mapping[str, Any]) -> dict[str, Any]:

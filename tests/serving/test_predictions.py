@@ -119,6 +119,11 @@ BAD = {
     "empty": ({"data": b""}, 400, "InvalidRequestError"),
     "k-zero": ({"headers": {"X-Top-K": "0"}}, 400, "InvalidRequestError"),
     "threshold-text": ({"headers": {"X-Threshold": "high"}}, 400, "InvalidRequestError"),
+    "no-json": (
+        {"data": b"{", "headers": {"Content-Type": "application/json"}},
+        400,
+        "InvalidRequestError",
+    ),
     "no-base64": ({"json": {"image": "§"}}, 400, "InvalidRequestError"),
     "json-without-image": ({"json": {"photo": "x"}}, 400, "InvalidRequestError"),
     "unknown-model": ({"path": "/predictions/none"}, 404, "ModelNotFoundException"),
