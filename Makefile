@@ -39,10 +39,9 @@ lint: .venv/dev.installed
 
 $(MAR): build_mar.sh $(wildcard $(BUNDLE)/*) $(shell find handler -name '*.py' -o -name '*.yaml') .venv/serve.installed
 	@PYTHON=$(BIN)/python ./build_mar.sh $(BUNDLE)
-	@echo "$(BUNDLE)" > model_store/.bundle
 
 # An archive of another bundle is out of date, whatever its time stamp says.
-ifneq ($(shell cat model_store/.bundle 2>/dev/null),$(BUNDLE))
+ifneq ($(shell cat model_store/hashtags.bundle 2>/dev/null),$(BUNDLE))
 .PHONY: $(MAR)
 endif
 
@@ -51,6 +50,7 @@ endif
 
 # One `pip install` each, so that pip sees all pins at once; the stamp is newer than the pins.
 .venv/serve.installed: pyproject.toml client/pyproject.toml | .venv/bin/python
+	@echo "installing into .venv: some minutes, and with CUDA about 6 GB"
 	$(if $(TORCH_INDEX),$(BIN)/pip install -q --index-url $(TORCH_INDEX) $(TORCH))
 	$(BIN)/pip install -q -e '.[serve]' -e client
 	@touch $@

@@ -6,6 +6,7 @@
 # Writes model_store/NAME.mar, or the file that MAR names. PYTHON names the interpreter.
 set -euo pipefail
 
+case ${1:-} in -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit ;; esac
 bundle=${1:-models/everyday}
 name=${2:-hashtags}
 version=${3:-1.0}
@@ -55,4 +56,5 @@ with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
 PYTHON
 cp "$work/archive.mar" "$mar.part"  # the work folder may be on another file system
 mv "$mar.part" "$mar"
+echo "$bundle" > "${mar%.mar}.bundle"  # which bundle it was made from
 echo "$mar"

@@ -6,6 +6,7 @@ Run: python -m serving.demo [PHOTO]
 import argparse
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,14 +19,16 @@ from serving.sample_photo import save_sunset
 
 SAMPLE = RUN / "sunset.jpg"
 NEXT = """
-Served at {url} until `make stop`. Next:
-  make demo PHOTO=my.jpg
+{bundle} is served at {url} until `make stop`. Next:
+  make demo PHOTO=my.jpg BUNDLE={bundle}
   .venv/bin/hashstagram {photo} --json
   curl -H "Authorization: Bearer $(.venv/bin/python -m serving.server key)" -T {photo} \\
        {url}/predictions/{model}
-  .venv/bin/python -c 'from hashstagram_client import HashtagClient; \\
-       print(HashtagClient().recommend("{photo}").text)'
+  .venv/bin/python -c {program}
 """
+PROGRAM = """
+from hashstagram_client import HashtagClient
+print(HashtagClient().recommend({photo!r}).text)"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,16 +36,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Serve the archive and tag one photo.")
     parser.add_argument("photo", nargs="?", type=Path, help="default: a sunset drawn by code")
     photo = parser.parse_args(argv).photo
+    if photo and not photo.is_file():
+        print(f"demo: there is no file {photo}", file=sys.stderr)
+        return 1
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         instance = server.start()
         tag(instance, photo or save_sunset(SAMPLE))
+        bundle = server.BUNDLE.read_text(encoding="utf-8").strip()
     except (StartError, ClientError, OSError) as err:
         print(f"demo: {err}", file=sys.stderr)
         return 1
-    shown = photo or os.path.relpath(SAMPLE)
-    print(NEXT.format(url=instance.inference, model=instance.model, photo=shown), file=sys.stderr)
+    print(next_steps(instance, bundle, str(photo or os.path.relpath(SAMPLE))), file=sys.stderr)
     return 0
+
+
+def next_steps(instance: Instance, bundle: str, photo: str) -> str:
+    """What to try now, as lines to paste into a shell."""
+    return NEXT.format(
+        url=instance.inference,
+        model=instance.model,
+        bundle=bundle,
+        photo=shlex.quote(photo),
+        program=shlex.quote(PROGRAM.format(photo=photo)),
+    )
 
 
 def tag(instance: Instance, photo: Path) -> None:

@@ -146,9 +146,7 @@ class Instance:
         """Whether the process still lives, and is ours and not a later one of the same number."""
         try:
             process = psutil.Process(self.pid)
-            return process.status() != psutil.STATUS_ZOMBIE and self.tmp in " ".join(
-                process.cmdline()
-            )
+            return process.status() != psutil.STATUS_ZOMBIE and _mentions(process, self.tmp)
         except psutil.Error:
             return False
 
@@ -159,8 +157,9 @@ class Instance:
             server.terminate()
             with suppress(psutil.TimeoutExpired):
                 server.wait(timeout)
-        for process in _members(self.pid):
-            process.kill()
+        for process in psutil.process_iter():  # workers that outlived it
+            if _mentions(process, self.tmp):
+                process.kill()
         Path(self.key_file).unlink(missing_ok=True)
         shutil.rmtree(self.tmp, ignore_errors=True)
 
@@ -243,13 +242,9 @@ def _launch(config: Path, store: Path, run: Path, tmp: Path) -> int:
     return server.pid
 
 
-def _members(group: int) -> list[psutil.Process]:
-    """What is left of a process group."""
-    members = []
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == group:
-                members.append(process)
-        except (ProcessLookupError, PermissionError):
-            continue
-    return members
+def _mentions(process: psutil.Process, folder: str) -> bool:
+    """Whether a process was started with this folder: java and its workers name their own."""
+    try:
+        return folder in " ".join(process.cmdline())
+    except psutil.Error:
+        return False

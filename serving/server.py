@@ -18,16 +18,22 @@ logger = logging.getLogger(__name__)
 
 STATE = RUN / "server.json"
 ARCHIVE = ROOT / "model_store" / "hashtags.mar"
+BUNDLE = ARCHIVE.with_suffix(".bundle")  # build_mar.sh notes there what it packed
 
 
 def running() -> Instance | None:
     """The instance that STATE names, when it still runs."""
+    instance = _last()
+    return instance if instance and instance.is_running() else None
+
+
+def _last() -> Instance | None:
+    """The instance that STATE names, also when it has ended in some other way than by stop()."""
     try:
         state = json.loads(STATE.read_text(encoding="utf-8"))
-        instance = Instance(**{field.name: state[field.name] for field in fields(Instance)})
+        return Instance(**{field.name: state[field.name] for field in fields(Instance)})
     except (OSError, ValueError, KeyError):
         return None
-    return instance if instance.is_running() else None
 
 
 def start(archive: Path = ARCHIVE) -> Instance:
@@ -50,12 +56,13 @@ def start(archive: Path = ARCHIVE) -> Instance:
 
 
 def stop() -> bool:
-    """End the running instance; whether there was one."""
-    instance = running()
+    """End the instance and remove what it left, after a crash too; whether it was running."""
+    instance = _last()
+    was_running = instance is not None and instance.is_running()
     if instance:
         instance.stop()
     STATE.unlink(missing_ok=True)
-    return instance is not None
+    return was_running
 
 
 def _serves(instance: Instance, archive: Path) -> bool:

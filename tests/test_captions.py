@@ -20,7 +20,7 @@ from training.prepare import main
         ("full width ＃写真 and #ＷＩＤＥ", ("写真", "wide")),
         ("see https://x.example/#top &#39; &#x27;", ()),
         ("#1 #2024 but #2024goals #under_score", ("2024goals", "under_score")),
-        ("#one#two ##three #", ("one", "three")),
+        ("#one#two ##three # a#four#five", ("one", "two", "three")),
         ("#love😀 #dog's", ("love", "dog")),
         ("", ()),
     ],

@@ -52,6 +52,7 @@ def test_argument_then_environment_then_server_file_then_default(
     assert Connection.find().current_token() == "from-environment"
     assert Connection.find("http://given:2/", "given").url == "http://given:2"
     assert Connection.find("http://given:2", "given").current_token() == "given"
+    assert Connection.find("given:2").url == "http://given:2"
 
 
 def test_the_local_key_never_goes_to_another_server(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_server_that_never_answers_times_out() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with (
             HashtagClient(url, timeout=0.3) as client,
-            pytest.raises(ConnectionFailedError, match="Timeout"),
+            pytest.raises(ConnectionFailedError, match=r"within 0\.3 s"),
         ):
             client.recommend(b"photo")
 
@@ -154,6 +155,14 @@ def test_the_command_says_what_is_wrong_in_one_line(photo: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("hashstagram: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_is_no_photo_is_a_type_error() -> None:
+    with (
+        HashtagClient("http://127.0.0.1:9") as client,
+        pytest.raises(TypeError, match="a photo is"),
+    ):
+        client.recommend(7)  # type: ignore[arg-type]
 
 
 def test_all_public_names_are_listed() -> None:

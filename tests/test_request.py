@@ -59,6 +59,7 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "k-many": ({"body": PHOTO}, {"X-Top-K": "101"}, "k must be"),
     "k-text": ({"body": PHOTO}, {"X-Top-K": "five"}, "k must be"),
     "k-true": ({"body": {"image": BASE64, "k": True}}, {}, "k must be"),
+    "k-fraction": ({"body": {"image": BASE64, "k": 1.5}}, {}, "k must be"),
     "k-list": ({"body": {"image": BASE64, "k": [1]}}, {}, "k must be"),
     "k-no-utf8": ({"body": PHOTO, "k": b"\xff"}, {}, "k must be"),
     "threshold-nan": ({"body": PHOTO}, {"X-Threshold": "nan"}, "threshold must be a number"),

@@ -63,7 +63,9 @@ def _read_weights(architecture: str, weights: str | Path) -> dict[str, Tensor]:
     except KeyError as err:
         raise DataError(f"no file and no weights of {architecture} are called {weights}") from err
     except (OSError, ValueError) as err:
-        raise DataError(f"the weights {weights} cannot be read: {err}") from err
+        raise DataError(
+            f"the weights {weights} cannot be had: {err}. Give a file with --weights"
+        ) from err
     return state
 
 

@@ -14,9 +14,12 @@ import regex
 from training.harrison import DataError
 
 # Letters, marks (which most scripts of India need), digits and underscore, with a letter among
-# them; not inside a word, a URL's fragment or an HTML entity. Unicode UAX 31 calls it a hashtag
-# identifier; emoji and hyphens, which it allows, are not tags that people search for.
-_HASHTAG = regex.compile(r"(?<![\p{L}\p{M}\p{N}_/&])#([\p{L}\p{M}\p{N}_]*\p{L}[\p{L}\p{M}\p{N}_]*)")
+# them; not inside a word, a URL's fragment or an HTML entity, but right after another (\G).
+# Unicode UAX 31 calls it a hashtag identifier; emoji and hyphens, which it allows, are not tags
+# that people search for.
+_HASHTAG = regex.compile(
+    r"(?:\G|(?<![\p{L}\p{M}\p{N}_/&]))#([\p{L}\p{M}\p{N}_]*\p{L}[\p{L}\p{M}\p{N}_]*)"
+)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,11 @@ def train(
         save_checkpoint(out / CHECKPOINT, key, state)
 
     if load_checkpoint(out / CHECKPOINT, key, state):
-        logger.info("going on after %d epochs and %d batches", state.epoch, state.batch)
+        done = state.epoch == config.finetune.epochs
+        where = (
+            "finished" if done else f"going on after {state.epoch} epochs, {state.batch} batches"
+        )
+        logger.info("%s: %s", out, where)
     else:
         load_backbone(model, config.architecture, weights)
         fit_head(config, model, photos, targets, out / EMBEDDINGS)

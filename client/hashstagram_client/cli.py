@@ -16,8 +16,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with HashtagClient(args.url, args.token, timeout=args.timeout) as client:
             recommendation = client.recommend(args.photo, k=args.top, threshold=args.threshold)
-    except (ClientError, OSError) as err:
+    except ClientError as err:
         print(f"hashstagram: {err}", file=sys.stderr)
+        return 1
+    except OSError as err:
+        print(f"hashstagram: {args.photo}: {err.strerror}", file=sys.stderr)
         return 1
     print(json.dumps(recommendation.to_json()) if args.json else table(recommendation))
     return 0

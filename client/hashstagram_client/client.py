@@ -112,6 +112,7 @@ class HashtagClient:
 
         Raises:
             OSError: the photo's path cannot be read.
+            TypeError: the photo is none of these.
             ConnectionFailedError: no answer.
             RequestRefusedError: the photo is no image, or an option is out of range.
             UnauthorizedError: the token is missing, wrong or too old.
@@ -145,6 +146,11 @@ class HashtagClient:
         url = self.connection.url + path
         try:
             answer = self._session.post(url, data=body, headers=headers, timeout=self.timeout)
+        except requests.ReadTimeout as err:
+            raise ConnectionFailedError(
+                f"{self.connection.url} did not answer within {self.timeout:g} s. Give it more "
+                "time, or try again when it is less busy."
+            ) from err
         except requests.RequestException as err:
             raise ConnectionFailedError(
                 f"{self.connection.url} does not answer ({type(err).__name__}). Is the server "
@@ -166,7 +172,9 @@ def _read(photo: "Photo") -> bytes:
         return Path(photo).read_bytes()
     if hasattr(photo, "read"):
         return photo.read()
-    return _encode(photo)
+    if hasattr(photo, "save"):
+        return _encode(photo)
+    raise TypeError(f"a photo is a path, bytes, a binary file or a PIL image, not {photo!r}")
 
 
 def _encode(image: "Image") -> bytes:
@@ -187,6 +195,7 @@ def _error(answer: requests.Response) -> RequestRefusedError | ServerFailedError
         message = "the photo's file is too large" if too_large else "the server gave no reason"
     # TorchServe says 400 InvalidKeyException where the standard says 401.
     if answer.status_code in (401, 403) or kind == "InvalidKeyException":
+        message += ". Pass a token, set HASHSTAGRAM_TOKEN, or call from the server's own folder."
         return UnauthorizedError(message, status=answer.status_code, kind=kind)
     error = RequestRefusedError if answer.status_code < 500 else ServerFailedError
     return error(message, status=answer.status_code, kind=kind)

@@ -38,6 +38,8 @@ class Connection:
         only ever sent to the server that they belong to.
         """
         given = url or os.environ.get("HASHSTAGRAM_URL")
+        if given and "://" not in given:
+            given = f"http://{given}"
         server = _server_file()
         beside = server is not None and (given is None or _same(given, server["inference"]))
         known = server if server and beside else {}

@@ -95,6 +95,7 @@ class Bundle:
         """Write weights, configuration and vocabulary into a folder that is made if need be."""
         directory.mkdir(parents=True, exist_ok=True)
         save_file(_weights(self.model, dtype), directory / WEIGHTS)
+        (directory / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
         self.config.save(directory / CONFIG)
         self.vocabulary.save(directory / VOCABULARY)
 

@@ -102,7 +102,8 @@ def _number(value: Any, name: str, kind: type[N], *, default: N, low: N, high: N
         return default
     try:
         number = kind(value.decode() if isinstance(value, bytes | bytearray) else value)
-        if isinstance(value, bool) or not low <= number <= high:
+        whole = kind is not int or not isinstance(value, float)
+        if isinstance(value, bool) or not whole or not low <= number <= high:
             raise ValueError
     except (TypeError, ValueError, OverflowError) as err:
         article = "a whole number" if kind is int else "a number"
