@@ -4,6 +4,7 @@ Run: python -m serving.demo [PHOTO]
 """
 
 import argparse
+import json
 import logging
 import os
 import shlex
@@ -28,7 +29,7 @@ NEXT = """
 """
 PROGRAM = """
 from hashstagram_client import HashtagClient
-print(HashtagClient().recommend({photo!r}).text)"""
+print(HashtagClient().recommend({photo}).text)"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +59,7 @@ def next_steps(instance: Instance, bundle: str, photo: str) -> str:
         model=instance.model,
         bundle=bundle,
         photo=shlex.quote(photo),
-        program=shlex.quote(PROGRAM.format(photo=photo)),
+        program=shlex.quote(PROGRAM.format(photo=json.dumps(photo))),
     )
 
 

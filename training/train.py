@@ -72,11 +72,8 @@ def train(
         save_checkpoint(out / CHECKPOINT, key, state)
 
     if load_checkpoint(out / CHECKPOINT, key, state):
-        done = state.epoch == config.finetune.epochs
-        where = (
-            "finished" if done else f"going on after {state.epoch} epochs, {state.batch} batches"
-        )
-        logger.info("%s: %s", out, where)
+        epochs = config.finetune.epochs
+        logger.info("%s: %d of %d epochs done, %d batches", out, state.epoch, epochs, state.batch)
     else:
         load_backbone(model, config.architecture, weights)
         fit_head(config, model, photos, targets, out / EMBEDDINGS)

@@ -81,10 +81,38 @@ def test_the_server_file_says_where_everything_is(
 def test_a_photo_that_is_none_fails_with_one_line(
     checkout: Path, first: "subprocess.CompletedProcess[str]"
 ) -> None:
-    done = make(checkout, "demo", "PHOTO=README.md")
-    assert done.returncode != 0
-    assert "demo: This is not an image" in done.stderr
-    assert hashtag_lines(done.stdout) == []
+    for photo, reason in (("README.md", "This is not an image"), ("no.jpg", "there is no file")):
+        done = make(checkout, "demo", f"PHOTO={photo}")
+        assert done.returncode != 0
+        assert f"demo: {reason}" in done.stderr
+        assert hashtag_lines(done.stdout) == []
+
+
+def test_what_the_demo_says_to_try_next_works(
+    checkout: Path, first: "subprocess.CompletedProcess[str]"
+) -> None:
+    commands = first.stderr.split("Next:\n")[1].replace("PHOTO=my.jpg", "PHOTO=.run/sunset.jpg")
+    assert commands.count("make demo") == commands.count("curl") == 1
+    done = subprocess.run(
+        ["bash", "-euc", commands],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"hashtags": [') == 2
+    assert len(hashtag_lines(done.stdout)) == 5
+    assert done.stdout.strip().splitlines()[-1].count("#") == 5
+
+
+def test_an_archive_of_another_bundle_is_built_anew(
+    checkout: Path, first: "subprocess.CompletedProcess[str]", bundle_dir: Path
+) -> None:
+    subprocess.run(["./build_mar.sh", bundle_dir], cwd=checkout, check=True, capture_output=True)
+    again = make(checkout, "demo")
+    assert again.returncode == 0, again.stderr
+    assert hashtag_lines(again.stdout) == hashtag_lines(first.stdout)
 
 
 def test_stop_ends_it_and_may_be_said_twice(

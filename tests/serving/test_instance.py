@@ -45,6 +45,16 @@ def test_stop_leaves_no_process_key_or_temporary_file(archive: Path, tmp_path: P
     assert not instance.is_running()
 
 
+def test_stop_clears_up_after_a_crash(archive: Path, tmp_path: Path) -> None:
+    instance = Instance.start(archive, tmp_path / "run")
+    workers = [p.pid for p in psutil.Process(instance.pid).children(True)]
+    os.kill(instance.pid, signal.SIGKILL)
+    instance.stop()
+    assert not any(_lives(pid) for pid in workers)
+    assert not Path(instance.key_file).exists()
+    assert not Path(instance.tmp).exists()
+
+
 def test_a_killed_worker_comes_back(archive: Path, tmp_path: Path, jpeg: bytes) -> None:
     instance = Instance.start(archive, tmp_path / "run")
     try:
@@ -62,6 +72,9 @@ def test_a_killed_worker_comes_back(archive: Path, tmp_path: Path, jpeg: bytes) 
                 break
             time.sleep(0.5)
         assert answer.status_code == 200
+        log = (tmp_path / "run" / "logs" / "server.log").read_text()
+        assert "Worker disconnected" in log
+        assert "Retry worker" in log
     finally:
         instance.stop()
 
