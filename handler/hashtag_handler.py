@@ -64,7 +64,7 @@ class HashtagHandler:
             for index, row in enumerate(data)
         ]
 
-    def _prepare(self, row: Row, headers: Mapping[str, Any]) -> Prepared | HashstagramError | dict:
+    def _prepare(self, row: Row, headers: Mapping[str, Any]) -> Prepared | Any:
         # The edge of one item: whatever goes wrong here stays with this item.
         try:
             if headers.get("describe") == "True":

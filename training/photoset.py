@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from hashstagram.bundle import VOCABULARY
 from hashstagram.vocabulary import Vocabulary
 from training.harrison import DataError
 
 MANIFEST = "manifest.jsonl"
-VOCABULARY = "index_to_name.json"
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

@@ -77,7 +77,6 @@ def train(
     else:
         load_backbone(model, config.architecture, weights)
         fit_head(config, model, photos, targets, out / EMBEDDINGS)
-        state = _train_state(config, model, len(photos))
         save_seen(out / SEEN, [photo for s in photosets for photo in s.split("train", "val")])
         _keep(Bundle(described, vocabulary, model), photosets, out, state)
         save()
@@ -167,7 +166,7 @@ def _step(
 
 
 def _train_state(config: TrainConfig, model: nn.Module, photos: int) -> TrainState:
-    """Stage two before its first step."""
+    """Stage two before its first step, which the average begins with."""
     stage = config.finetune
     optimizer = AdamW(_parameter_groups(config, model))
     return TrainState(

@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torchvision import models
 from torchvision.models import get_model, list_models
 
 
@@ -25,16 +26,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Name the choices when one is unknown."""
-        if self.architecture not in list_models(module=_classification()):
+        if self.architecture not in list_models(module=models):
             raise ValueError(f"no torchvision classification model is called {self.architecture!r}")
         if self.padding not in ("symmetric", "tensorflow"):
             raise ValueError(f"padding is 'symmetric' or 'tensorflow', not {self.padding!r}")
-
-
-def _classification() -> object:
-    import torchvision.models
-
-    return torchvision.models
 
 
 def create_model(config: ModelConfig) -> nn.Module:
