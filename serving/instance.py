@@ -157,9 +157,11 @@ class Instance:
             server.terminate()
             with suppress(psutil.TimeoutExpired):
                 server.wait(timeout)
-        for process in psutil.process_iter():  # workers that outlived it
-            if _mentions(process, self.tmp):
+        outlived = [process for process in psutil.process_iter() if _mentions(process, self.tmp)]
+        for process in outlived:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
+        psutil.wait_procs(outlived, timeout=5)
         Path(self.key_file).unlink(missing_ok=True)
         shutil.rmtree(self.tmp, ignore_errors=True)
 
