@@ -52,9 +52,9 @@ endif
 .venv/serve.installed: pyproject.toml client/pyproject.toml | .venv/bin/python
 	@echo "installing into .venv: some minutes, and with CUDA about 6 GB"
 	$(if $(TORCH_INDEX),$(BIN)/pip install -q --index-url $(TORCH_INDEX) $(TORCH))
-	$(BIN)/pip install -q -e '.[serve]' -e client
+	$(BIN)/pip install -q -e '.[serve,train]' -e client
 	@touch $@
 
 .venv/dev.installed: .venv/serve.installed
-	$(BIN)/pip install -q -e '.[serve,dev]' -e client
+	$(BIN)/pip install -q -e '.[serve,train,dev]' -e client
 	@touch $@
