@@ -29,7 +29,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/tmp" "$work/stage" "$work/out" "$(dirname "$mar")"
 (cd "$root/handler" && find . -name '*.py' -exec cp --parents {} "$work/stage" \;)
-cp "$bundle"/{weights.safetensors,config.json,index_to_name.json} "$work/stage"
+for file in weights.safetensors neighbours.safetensors config.json index_to_name.json; do
+    [ ! -e "$bundle/$file" ] || cp "$bundle/$file" "$work/stage"  # the check above knows which must be
+done
 mv "$work/stage/hashtag_handler.py" "$work"
 
 TMPDIR=$work/tmp "$python" -c 'from model_archiver.model_packaging import generate_model_archive as main; main()' \

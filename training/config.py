@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from hashstagram.transforms import TransformConfig
 from training.harrison import DataError
+from training.photoset import Split
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,32 @@ class FinetuneConfig:
 
 
 @dataclass(frozen=True)
+class TuningConfig:
+    """What is fitted on the validation photos once the network is trained.
+
+    Args:
+        metric: what the choice is made by: a figure of training.evaluate's report.
+        weights: neighbours' shares in a score to choose from; see NeighboursConfig.
+        balances: how far rare tags are favoured, to choose from: the exponent of the inverse of
+            a tag's frequency (logit adjustment, Menon et al. 2021, arXiv 2007.07314).
+        k: neighbours that vote.
+        sharpness: of their votes.
+        dims: of the neighbours' index.
+        abstain_below: see Calibration.
+        index_validation: the validation photos join the neighbours once everything is chosen.
+    """
+
+    metric: str = "recall_at_5"
+    weights: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+    balances: tuple[float, ...] = (0.0,)
+    k: int = 30
+    sharpness: float = 10.0
+    dims: int = 128
+    abstain_below: float = 0.2
+    index_validation: bool = True
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run.
 
@@ -75,6 +102,8 @@ class TrainConfig:
         transform: how photos become inputs.
         head: stage one.
         finetune: stage two.
+        tuning: what comes after them.
+        train_splits: the splits to train on; "val" is what choices are made by.
     """
 
     name: str
@@ -90,6 +119,8 @@ class TrainConfig:
     transform: TransformConfig = field(default_factory=TransformConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    tuning: TuningConfig = field(default_factory=TuningConfig)
+    train_splits: tuple[Split, ...] = ("train",)
 
     @classmethod
     def load(cls, path: Path) -> "TrainConfig":
@@ -104,6 +135,8 @@ class TrainConfig:
                 transform=TransformConfig(**fields.pop("transform", {})),
                 head=HeadConfig(**fields.pop("head", {})),
                 finetune=FinetuneConfig(**fields.pop("finetune", {})),
+                tuning=TuningConfig(**fields.pop("tuning", {})),
+                train_splits=tuple(fields.pop("train_splits", ("train",))),
                 **fields,
             )
         except (OSError, ValueError, TypeError) as err:

@@ -16,7 +16,7 @@ from hashstagram.transforms import (
     to_tensor,
 )
 from hashstagram.vocabulary import Vocabulary
-from training.photoset import Photo, PhotoSet
+from training.photoset import Photo, PhotoSet, Split
 
 Transform = Callable[[Image.Image], Tensor]
 
@@ -67,13 +67,13 @@ def partial_targets(photos: Sequence[Photo], known: Vocabulary, vocabulary: Voca
 
 
 def training_photos(
-    photosets: Sequence[PhotoSet], vocabulary: Vocabulary
+    photosets: Sequence[PhotoSet], vocabulary: Vocabulary, splits: Sequence[Split] = ("train",)
 ) -> tuple[list[Photo], Tensor]:
-    """The training photos of all sets and their targets, less those without a tag to learn."""
+    """All sets' photos of these splits and their targets, less those without a tag to learn."""
     photos: list[Photo] = []
     targets = []
     for photoset in photosets:
-        own = photoset.split("train")
+        own = photoset.split(*splits)
         photos += own
         targets.append(partial_targets(own, photoset.vocabulary, vocabulary))
     stacked = torch.cat(targets)

@@ -36,6 +36,7 @@ from training.harrison import DataError
 from training.loss import partial_loss
 from training.photoset import Photo, PhotoSet, save_seen
 from training.prepare import open_photoset
+from training.tuning import tune
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +55,19 @@ def train(
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
     vocabulary = Vocabulary.build(
-        (photo.tags for photoset in photosets for photo in photoset.split("train")),
+        (photo.tags for photoset in photosets for photo in photoset.split(*config.train_splits)),
         max_tags=config.max_tags,
         min_count=config.min_count,
     )
-    photos, targets = training_photos(photosets, vocabulary)
+    photos, targets = training_photos(photosets, vocabulary, config.train_splits)
     logger.info("%d photos to train on, %d tags", len(photos), len(vocabulary))
     model_config = ModelConfig(config.architecture, len(vocabulary), config.padding)
     described = BundleConfig(
-        config.name, model_config, config.transform, config.activation, _provenance(config)
+        config.name,
+        model_config,
+        config.transform,
+        config.activation,
+        training=_provenance(config),
     )
     model = create_model(model_config).to(memory_format=torch.channels_last)
     state = _train_state(config, model, len(photos))
@@ -77,7 +82,9 @@ def train(
     else:
         load_backbone(model, config.architecture, weights)
         fit_head(config, model, photos, targets, out / EMBEDDINGS)
-        save_seen(out / SEEN, [photo for s in photosets for photo in s.split("train", "val")])
+        save_seen(
+            out / SEEN, [photo for s in photosets for photo in s.split(*config.train_splits, "val")]
+        )
         _keep(Bundle(described, vocabulary, model), photosets, out, state)
         save()
 
@@ -86,6 +93,9 @@ def train(
         _keep(Bundle(described, vocabulary, state.average.module), photosets, out, state)
         state.batch, state.loss = 0, 0.0
         save()
+
+    trained = Bundle(described, vocabulary, state.average.module.eval())
+    tune(trained, photosets, config).save(out)
 
 
 def train_one_epoch(

@@ -16,14 +16,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from hashstagram.calibration import Calibration
 from hashstagram.errors import InvalidBundleError
 from hashstagram.model import ModelConfig, create_model
+from hashstagram.neighbours import Neighbours, NeighboursConfig
 from hashstagram.transforms import TransformConfig
 from hashstagram.vocabulary import Vocabulary
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
 VOCABULARY = "index_to_name.json"
+NEIGHBOURS = "neighbours.safetensors"  # only where config.json says how they vote
 CARD = "README.md"
 
 
@@ -36,6 +39,8 @@ class BundleConfig:
         model: how to build the network.
         transform: how a photo becomes its input.
         activation: what turns logits into scores, as the model was trained.
+        neighbours: how much training photos that look alike have a say, if at all.
+        calibration: what the scores are adjusted by in the end.
         training: how it came to be: resolved training configuration, sets and versions.
     """
 
@@ -43,6 +48,8 @@ class BundleConfig:
     model: ModelConfig
     transform: TransformConfig
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    neighbours: NeighboursConfig | None = None
+    calibration: Calibration = field(default_factory=Calibration)
     training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,8 +66,14 @@ class BundleConfig:
         """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            model, transform = fields.pop("model"), fields.pop("transform")
-            return cls(model=ModelConfig(**model), transform=TransformConfig(**transform), **fields)
+            voting = fields.pop("neighbours", None)
+            return cls(
+                model=ModelConfig(**fields.pop("model")),
+                transform=TransformConfig(**fields.pop("transform")),
+                neighbours=NeighboursConfig(**voting) if voting else None,
+                calibration=Calibration(**fields.pop("calibration", {})),
+                **fields,
+            )
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as err:
             raise InvalidBundleError(f"{path.name} is not a bundle's configuration: {err}") from err
 
@@ -71,11 +84,15 @@ class BundleConfig:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model with everything that it needs to answer: configuration, vocabulary, weights."""
+    """A model with everything that it needs to answer: configuration, vocabulary, weights.
+
+    `neighbours` is there where the configuration says how they vote.
+    """
 
     config: BundleConfig
     vocabulary: Vocabulary
     model: nn.Module
+    neighbours: Neighbours | None = None
 
     @classmethod
     def load(cls, directory: Path, *, device: str = "cpu") -> "Bundle":
@@ -89,13 +106,18 @@ class Bundle:
         model.load_state_dict(weights, strict=False, assign=True)
         # Convolutions run about three times faster on CPU with the channels innermost.
         model = model.eval().to(device).to(memory_format=torch.channels_last)
-        return cls(config, vocabulary, model)
+        neighbours = None
+        if config.neighbours:
+            neighbours = Neighbours.load(directory / NEIGHBOURS, len(vocabulary))
+        return cls(config, vocabulary, model, neighbours)
 
     def save(self, directory: Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Write weights, configuration and vocabulary into a folder that is made if need be."""
         directory.mkdir(parents=True, exist_ok=True)
         save_file(_weights(self.model, dtype), directory / WEIGHTS)
         (directory / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
+        if self.neighbours:
+            self.neighbours.save(directory / NEIGHBOURS)
         self.config.save(directory / CONFIG)
         self.vocabulary.save(directory / VOCABULARY)
 
@@ -111,10 +133,10 @@ def check_bundle(directory: Path) -> None:
 
 def _open(directory: Path) -> tuple[BundleConfig, Vocabulary, nn.Module]:
     """Configuration, vocabulary and the empty network of a bundle whose parts fit together."""
-    for name in (CONFIG, VOCABULARY, WEIGHTS):
-        if not (directory / name).is_file():
-            raise InvalidBundleError(f"{directory} has no {name}: it is not a complete bundle")
+    _check_files(directory, CONFIG, VOCABULARY, WEIGHTS)
     config = BundleConfig.load(directory / CONFIG)
+    if config.neighbours:
+        _check_files(directory, NEIGHBOURS)
     vocabulary = Vocabulary.load(directory / VOCABULARY)
     if len(vocabulary) != config.model.num_classes:
         raise InvalidBundleError(
@@ -125,6 +147,12 @@ def _open(directory: Path) -> tuple[BundleConfig, Vocabulary, nn.Module]:
         model = create_model(config.model)
     _check_weights(directory / WEIGHTS, model)
     return config, vocabulary, model
+
+
+def _check_files(directory: Path, *names: str) -> None:
+    for name in names:
+        if not (directory / name).is_file():
+            raise InvalidBundleError(f"{directory} has no {name}: it is not a complete bundle")
 
 
 def _check_weights(path: Path, model: nn.Module) -> None:

@@ -1,5 +1,6 @@
 """ModelConfig and create_model: a torchvision network with one output per hashtag."""
 
+import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,3 +64,15 @@ def split_head(model: nn.Module) -> tuple[str, nn.Linear]:
     if not linears:
         raise ValueError(f"{type(model).__name__} has no linear layer to put a head on")
     return linears[-1]
+
+
+def detach_head(model: nn.Module) -> tuple[nn.Module, nn.Linear]:
+    """The network without its last linear layer, and that layer; the weights are shared.
+
+    The first maps images to embeddings (N, width), the second those to logits (N, num_classes).
+    """
+    name, head = split_head(model)
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    backbone = copy.deepcopy(model, memo=dict(shared))
+    backbone.set_submodule(name, nn.Identity())
+    return backbone, head

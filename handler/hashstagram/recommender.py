@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageOps
 
 from hashstagram.bundle import Bundle
+from hashstagram.model import detach_head
 from hashstagram.transforms import decode_image, eval_transform, min_side, to_rgb
 
 Photo = bytes | Image.Image
@@ -21,12 +22,18 @@ class Hashtag:
     score: float
 
 
-@dataclass(frozen=True)
 class Recommender:
-    """The four steps from photos to hashtags, and `recommend`, which takes them all."""
+    """The four steps from photos to hashtags, and `recommend`, which takes them all.
 
-    bundle: Bundle
-    device: str = "cpu"
+    Args:
+        bundle: the model; its network is shared, not copied.
+        device: where the network runs.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+        self.bundle = bundle
+        self.device = device
+        self.backbone, self.head = detach_head(bundle.model)
 
     @classmethod
     def from_pretrained(cls, directory: Path | str, *, device: str = "cpu") -> "Recommender":
@@ -57,11 +64,26 @@ class Recommender:
     @torch.inference_mode()
     def scores(self, inputs: torch.Tensor) -> torch.Tensor:
         """Model inputs (N, 3, S, S) to scores (N, tags) from 0 to 1, on the CPU."""
+        embeddings = self.embeddings(inputs)
+        return self.bundle.config.calibration(self.raw_scores(embeddings))
+
+    @torch.inference_mode()
+    def embeddings(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Model inputs (N, 3, S, S) to what the network's last layer sees: (N, width)."""
         inputs = inputs.to(self.device, memory_format=torch.channels_last)
-        logits: torch.Tensor = self.bundle.model(inputs).float().cpu()
-        if self.bundle.config.activation == "softmax":
-            return logits.softmax(dim=1)
-        return logits.sigmoid()
+        embeddings: torch.Tensor = self.backbone(inputs)
+        return embeddings
+
+    @torch.inference_mode()
+    def raw_scores(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """The network's scores (N, tags), and its neighbours' where it has some, uncalibrated."""
+        config, neighbours = self.bundle.config, self.bundle.neighbours
+        logits: torch.Tensor = self.head(embeddings).float().cpu()
+        scores = logits.softmax(dim=1) if config.activation == "softmax" else logits.sigmoid()
+        if not config.neighbours or not neighbours:
+            return scores
+        votes = neighbours.vote(embeddings.cpu(), config.neighbours)
+        return scores.lerp(votes, config.neighbours.weight)
 
     def top(self, scores: torch.Tensor, *, k: int = 5, threshold: float = 0.0) -> list[Hashtag]:
         """The k best tags of one photo's scores, best first; none below the threshold."""
