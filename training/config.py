@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hashstagram.model import ModelConfig
 from hashstagram.transforms import TransformConfig
 from training.harrison import DataError
 from training.photoset import Split
@@ -88,10 +89,11 @@ class TrainConfig:
 
     Args:
         name: the model's name.
-        architecture: a torchvision classification model.
-        padding: see hashstagram.model.ModelConfig.
-        weights: torchvision's name of the weights to start from, such as "DEFAULT", or "none";
-            a file given on the command line goes before it.
+        architecture: a network, or several joined by "+"; see hashstagram.model.ModelConfig,
+            also for `padding` and `hidden`.
+        weights: what to start from, for each network or one for all: "none", a name such as
+            "DEFAULT", a file, or a URL with its SHA-256; see training.sources.find_source.
+            Those given on the command line go before it.
         activation: what the loss trains and serving applies: one sigmoid a tag, or one softmax.
         max_tags: size of the vocabulary at most.
         min_count: photos that a tag must have.
@@ -109,7 +111,8 @@ class TrainConfig:
     name: str
     architecture: str = "mobilenet_v2"
     padding: Literal["symmetric", "tensorflow"] = "symmetric"
-    weights: str = "DEFAULT"
+    hidden: int | None = None
+    weights: str | list[str] = "DEFAULT"
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     max_tags: int = 1000
     min_count: int = 1
@@ -121,6 +124,20 @@ class TrainConfig:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
     train_splits: tuple[Split, ...] = ("train",)
+
+    def __post_init__(self) -> None:
+        """Refuse a network that does not exist, or sizes that it cannot take."""
+        size = self.model(1).image_size
+        if size and self.finetune.epochs and self.finetune.input_size != size:
+            raise ValueError(
+                "a vision transformer takes one input size: [finetune] input_size has to be "
+                f"{size}, as in [transform]"
+            )
+
+    def model(self, num_classes: int) -> ModelConfig:
+        """The network for so many tags."""
+        size = self.transform.input_size if "vit_" in self.architecture else None
+        return ModelConfig(self.architecture, num_classes, self.padding, self.hidden, size)
 
     @classmethod
     def load(cls, path: Path) -> "TrainConfig":

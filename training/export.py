@@ -49,17 +49,27 @@ def export(run: Path, out: Path, *, card: str, photosets: Sequence[PhotoSet]) ->
 
 def model_card(bundle: Bundle, text: str, reports: Mapping[str, Report]) -> str:
     """The card in Markdown: what was written by hand, then what was measured."""
+    title, _, body = (text.strip() or f"# {bundle.config.name}").partition("\n")
+    notices = [
+        f"**Not for commercial use: it was trained from weights under {licence}.**"
+        for licence in bundle.config.noncommercial
+    ]
     facts = [
         f"- Exported on {datetime.now(UTC):%Y-%m-%d}, weights in half precision.",
         f"- {bundle.config.model.architecture}, {len(bundle.vocabulary)} tags, input "
         f"{bundle.config.transform.input_size} × {bundle.config.transform.input_size}, "
         f"{bundle.config.activation} scores.",
         f"- Made with {_versions(bundle)}.",
+        *(
+            f"- {weights['network']} started from {weights['source']} (SHA-256 "
+            f"{weights['sha256']}), licence: {weights['licence']}."
+            for weights in bundle.config.training.get("weights", [])
+        ),
     ]
-    parts = [text.strip() or f"# {bundle.config.name}", "## Facts", "\n".join(facts)]
+    parts = [title, *notices, body.strip(), "## Facts", "\n".join(facts)]
     if reports:
         parts += ["## Measured", _table(reports)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _versions(bundle: Bundle) -> str:

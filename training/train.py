@@ -22,12 +22,12 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from hashstagram.bundle import Bundle, BundleConfig
-from hashstagram.model import ModelConfig, create_model, split_head
+from hashstagram.bundle import CONFIG, Bundle, BundleConfig
+from hashstagram.model import create_model, split_head
 from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
 from training.allocator import keep_freed_memory
-from training.backbone import embeddings, load_backbone
+from training.backbone import embeddings
 from training.checkpoint import CHECKPOINT, TrainState, load_checkpoint, run_key, save_checkpoint
 from training.config import TrainConfig
 from training.dataset import TaggedImageDataset, train_transform, training_photos
@@ -37,6 +37,7 @@ from training.loss import partial_loss
 from training.photoset import Photo, PhotoSet, save_seen
 from training.prepare import open_photoset
 from training.tuning import tune
+from training.weights import load_backbone
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,12 @@ EMBEDDINGS = "embeddings.safetensors"
 
 
 def train(
-    config: TrainConfig, photosets: Sequence[PhotoSet], weights: str | Path, out: Path
+    config: TrainConfig,
+    photosets: Sequence[PhotoSet],
+    weights: str | Sequence[str],
+    out: Path,
+    *,
+    accept_noncommercial: bool = False,
 ) -> None:
     """Both stages; a run that was killed goes on where it was when it is started again.
 
@@ -61,15 +67,14 @@ def train(
     )
     photos, targets = training_photos(photosets, vocabulary, config.train_splits)
     logger.info("%d photos to train on, %d tags", len(photos), len(vocabulary))
-    model_config = ModelConfig(config.architecture, len(vocabulary), config.padding)
     described = BundleConfig(
         config.name,
-        model_config,
+        config.model(len(vocabulary)),
         config.transform,
         config.activation,
         training=_provenance(config),
     )
-    model = create_model(model_config).to(memory_format=torch.channels_last)
+    model = create_model(described.model).to(memory_format=torch.channels_last)
     state = _train_state(config, model, len(photos))
     key = run_key(config, weights, photos)
 
@@ -77,10 +82,13 @@ def train(
         save_checkpoint(out / CHECKPOINT, key, state)
 
     if load_checkpoint(out / CHECKPOINT, key, state):
+        described = BundleConfig.load(out / CONFIG)  # with the licences of the weights
         epochs = config.finetune.epochs
         logger.info("%s: %d of %d epochs done, %d batches", out, state.epoch, epochs, state.batch)
     else:
-        load_backbone(model, config.architecture, weights)
+        described.training["weights"] = load_backbone(
+            model, config.architecture, weights, accept_noncommercial=accept_noncommercial
+        )
         fit_head(config, model, photos, targets, out / EMBEDDINGS)
         save_seen(
             out / SEEN, [photo for s in photosets for photo in s.split(*config.train_splits, "val")]
@@ -146,6 +154,7 @@ def fit_head(
     optimizer = AdamW(head.parameters(), lr=stage.lr, weight_decay=stage.weight_decay)
     batches = math.ceil(len(photos) / stage.batch_size)
     lr_scheduler = _cosine(optimizer, stage.epochs * batches)
+    head.train()  # several layers over several networks, with dropout
     for _ in range(stage.epochs):
         for rows in torch.randperm(len(photos)).split(stage.batch_size):
             _step(config, head(inputs[rows]), targets[rows], optimizer, lr_scheduler)
@@ -271,7 +280,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
     parser.add_argument(
-        "--weights", metavar="FILE", help="safetensors to start from (default: the config's)"
+        "--weights",
+        nargs="+",
+        metavar="WEIGHTS",
+        help="to start from, for each network or one for all: none, a name, a file, or "
+        "URL#sha256=DIGITS (default: the config's)",
+    )
+    parser.add_argument(
+        "--accept-noncommercial",
+        action="store_true",
+        help="take weights whose licence rules out commercial use, such as torchvision's SWAG",
     )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -279,7 +297,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = TrainConfig.load(args.config)
         photosets = [open_photoset(root) for root in args.data]
-        train(config, photosets, args.weights or config.weights, args.out)
+        train(
+            config,
+            photosets,
+            args.weights or config.weights,
+            args.out,
+            accept_noncommercial=args.accept_noncommercial,
+        )
     except DataError as err:
         logger.error("%s", err)
         return 1

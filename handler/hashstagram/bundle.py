@@ -6,7 +6,8 @@ Run: python -m hashstagram.bundle DIRECTORY
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from hashstagram.calibration import Calibration
 from hashstagram.errors import InvalidBundleError
@@ -41,7 +43,8 @@ class BundleConfig:
         activation: what turns logits into scores, as the model was trained.
         neighbours: how much training photos that look alike have a say, if at all.
         calibration: what the scores are adjusted by in the end.
-        training: how it came to be: resolved training configuration, sets and versions.
+        training: how it came to be: resolved training configuration, sets and versions, and the
+            pretrained weights that it started from, each with its licence.
     """
 
     name: str
@@ -56,6 +59,12 @@ class BundleConfig:
         """Refuse an activation that nothing implements."""
         if self.activation not in ("sigmoid", "softmax"):
             raise ValueError(f"activation is 'sigmoid' or 'softmax', not {self.activation!r}")
+
+    @property
+    def noncommercial(self) -> list[str]:
+        """The licences of pretrained weights in it that rule out commercial use (SPDX names)."""
+        licences = {weights["licence"] for weights in self.training.get("weights", [])}
+        return sorted(licence for licence in licences if "-NC" in licence)
 
     @classmethod
     def load(cls, path: Path) -> "BundleConfig":
@@ -102,8 +111,9 @@ class Bundle:
             InvalidBundleError: a file is missing or does not fit the others; it says which.
         """
         config, vocabulary, model = _open(directory)
-        weights = {k: w.float() for k, w in load_file(directory / WEIGHTS).items()}
-        model.load_state_dict(weights, strict=False, assign=True)
+        state = model.state_dict()  # with the steps that _persistent leaves out
+        state.update((k, _to(w, torch.float32)) for k, w in load_file(directory / WEIGHTS).items())
+        model.load_state_dict(state, assign=True)
         # Convolutions run about three times faster on CPU with the channels innermost.
         model = model.eval().to(device).to(memory_format=torch.channels_last)
         neighbours = None
@@ -143,7 +153,7 @@ def _open(directory: Path) -> tuple[BundleConfig, Vocabulary, nn.Module]:
             f"{VOCABULARY} has {len(vocabulary)} tags but {CONFIG} says that the model has "
             f"{config.model.num_classes} outputs"
         )
-    with torch.device("meta"):
+    with _empty_parameters():
         model = create_model(config.model)
     _check_weights(directory / WEIGHTS, model)
     return config, vocabulary, model
@@ -177,7 +187,30 @@ def _persistent(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _weights(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    return {k: w.detach().cpu().to(dtype).contiguous() for k, w in _persistent(model).items()}
+    state = _persistent(model)
+    return {k: _to(w.detach().cpu(), dtype).contiguous() for k, w in state.items()}
+
+
+def _to(weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A weight in another precision; indices, such as a transformer's, stay integers."""
+    return weight.to(dtype) if weight.is_floating_point() else weight
+
+
+@contextmanager
+def _empty_parameters() -> Iterator[None]:
+    """Networks made here have parameters without values, which cost neither time nor memory.
+
+    Unlike on PyTorch's "meta" device, buffers have theirs: some are in no weights file.
+    """
+
+    def empty(module: nn.Module, name: str, parameter: nn.Parameter) -> Any:
+        return nn.Parameter(parameter.to("meta"))
+
+    hook = register_module_parameter_registration_hook(empty)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Recommender: photos in, the best hashtags out. It knows nothing of HTTP or TorchServe."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from PIL import Image, ImageOps
 from hashstagram.bundle import Bundle
 from hashstagram.model import detach_head
 from hashstagram.transforms import decode_image, eval_transform, min_side, to_rgb
+
+logger = logging.getLogger(__name__)
 
 Photo = bytes | Image.Image
 
@@ -42,7 +45,10 @@ class Recommender:
         Raises:
             InvalidBundleError: the bundle is incomplete or inconsistent.
         """
-        return cls(Bundle.load(Path(directory), device=device), device)
+        bundle = Bundle.load(Path(directory), device=device)
+        for licence in bundle.config.noncommercial:
+            logger.warning("%s: not for commercial use (%s)", bundle.config.name, licence)
+        return cls(bundle, device)
 
     def save_pretrained(self, directory: Path | str) -> None:
         """Write the bundle into a directory, in single precision."""
