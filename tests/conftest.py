@@ -2,9 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -106,6 +109,49 @@ def harrison_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = ["photo", *COLOURS]
     (root / "vocab_index.txt").write_text("".join(f"{n:<20}{i}\n" for i, n in enumerate(names)))
     return root
+
+
+class Downloads(ThreadingHTTPServer):
+    """A web server for the files of a folder; /cut/NAME breaks off in the middle of NAME."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(DownloadHandler, directory=str(folder)))
+        self.folder = folder
+        self.asked: list[str] = []
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{path}"
+
+
+class DownloadHandler(SimpleHTTPRequestHandler):
+    server: Downloads
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if not self.path.startswith("/cut/"):
+            super().do_GET()
+            return
+        data = (self.server.folder / self.path.removeprefix("/cut/")).read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Downloads]:
+    """A running server, and an empty cache for what is fetched."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    (tmp_path / "www").mkdir()
+    with Downloads(tmp_path / "www") as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 def read_json(path: Path) -> object:
