@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -74,3 +75,17 @@ def test_saved_and_loaded_it_answers_the_same(
 def test_a_bad_photo_raises_and_says_what_to_do(recommender: Recommender) -> None:
     with pytest.raises(UnsupportedImageError, match="Send one of"):
         recommender.recommend([b"not a photo"])
+
+
+def test_a_licence_that_rules_out_commercial_use_is_said_at_load(
+    bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = [{"licence": "CC-BY-NC-4.0"}, {"licence": "Apache-2.0"}]
+    config = replace(bundle.config, training={"weights": weights})
+    with caplog.at_level(logging.WARNING):
+        Recommender(bundle).save_pretrained(tmp_path / "free")
+        Recommender.from_pretrained(tmp_path / "free")
+        assert caplog.messages == []
+        Bundle(config, bundle.vocabulary, bundle.model).save(tmp_path / "swag")
+        Recommender.from_pretrained(tmp_path / "swag")
+    assert caplog.messages == ["tiny: not for commercial use (CC-BY-NC-4.0)"]
