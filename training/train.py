@@ -82,7 +82,8 @@ def train(
         save_checkpoint(out / CHECKPOINT, key, state)
 
     if load_checkpoint(out / CHECKPOINT, key, state):
-        described = BundleConfig.load(out / CONFIG)  # with the licences of the weights
+        # It says what weights the run began with, which may be out of reach by now.
+        described = replace(described, training=BundleConfig.load(out / CONFIG).training)
         epochs = config.finetune.epochs
         logger.info("%s: %d of %d epochs done, %d batches", out, state.epoch, epochs, state.batch)
     else:
