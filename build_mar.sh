@@ -29,7 +29,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/tmp" "$work/stage" "$work/out" "$(dirname "$mar")"
 (cd "$root/handler" && find . -name '*.py' -exec cp --parents {} "$work/stage" \;)
-for file in weights.safetensors neighbours.safetensors config.json index_to_name.json; do
+for file in weights.safetensors neighbours.safetensors config.json index_to_name.json \
+        usage.json; do
     [ ! -e "$bundle/$file" ] || cp "$bundle/$file" "$work/stage"  # the check above knows which must be
 done
 mv "$work/stage/hashtag_handler.py" "$work"

@@ -118,7 +118,7 @@ class HashtagHandler:
             "bundle": bundle.config.name,
             "architecture": bundle.config.model.architecture,
             "input_size": bundle.config.transform.input_size,
-            "tags": list(bundle.vocabulary.tags),
+            "tags": list(bundle.hashtags.tags),
         }
 
 

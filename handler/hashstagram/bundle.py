@@ -19,16 +19,19 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from hashstagram.calibration import Calibration
+from hashstagram.classes import PretrainedClasses
 from hashstagram.errors import InvalidBundleError
 from hashstagram.model import ModelConfig, create_model
 from hashstagram.neighbours import Neighbours, NeighboursConfig
 from hashstagram.transforms import TransformConfig
+from hashstagram.usage import Usage
 from hashstagram.vocabulary import Vocabulary
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
 VOCABULARY = "index_to_name.json"
 NEIGHBOURS = "neighbours.safetensors"  # only where config.json says how they vote
+USAGE = "usage.json"  # optional
 CARD = "README.md"
 
 
@@ -41,6 +44,7 @@ class BundleConfig:
         model: how to build the network.
         transform: how a photo becomes its input.
         activation: what turns logits into scores, as the model was trained.
+        classes: what else the network tells apart, and the tags that are read off it.
         neighbours: how much training photos that look alike have a say, if at all.
         calibration: what the scores are adjusted by in the end.
         training: how it came to be: resolved training configuration, sets and versions, and the
@@ -51,6 +55,7 @@ class BundleConfig:
     model: ModelConfig
     transform: TransformConfig
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    classes: PretrainedClasses | None = None
     neighbours: NeighboursConfig | None = None
     calibration: Calibration = field(default_factory=Calibration)
     training: dict[str, Any] = field(default_factory=dict)
@@ -75,10 +80,11 @@ class BundleConfig:
         """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            voting = fields.pop("neighbours", None)
+            classes, voting = fields.pop("classes", None), fields.pop("neighbours", None)
             return cls(
                 model=ModelConfig(**fields.pop("model")),
                 transform=TransformConfig(**fields.pop("transform")),
+                classes=PretrainedClasses(**classes) if classes else None,
                 neighbours=NeighboursConfig(**voting) if voting else None,
                 calibration=Calibration(**fields.pop("calibration", {})),
                 **fields,
@@ -95,13 +101,20 @@ class BundleConfig:
 class Bundle:
     """A model with everything that it needs to answer: configuration, vocabulary, weights.
 
-    `neighbours` is there where the configuration says how they vote.
+    `neighbours` is there where the configuration says how they vote, `usage` where what is
+    recommended are not the vocabulary's tags as they are.
     """
 
     config: BundleConfig
     vocabulary: Vocabulary
     model: nn.Module
     neighbours: Neighbours | None = None
+    usage: Usage | None = None
+
+    @property
+    def hashtags(self) -> Vocabulary:
+        """What is recommended."""
+        return self.usage.hashtags if self.usage else self.vocabulary
 
     @classmethod
     def load(cls, directory: Path, *, device: str = "cpu") -> "Bundle":
@@ -119,7 +132,7 @@ class Bundle:
         neighbours = None
         if config.neighbours:
             neighbours = Neighbours.load(directory / NEIGHBOURS, len(vocabulary))
-        return cls(config, vocabulary, model, neighbours)
+        return cls(config, vocabulary, model, neighbours, _usage(directory, vocabulary))
 
     def save(self, directory: Path, *, dtype: torch.dtype = torch.float32) -> None:
         """Write weights, configuration and vocabulary into a folder that is made if need be."""
@@ -128,6 +141,8 @@ class Bundle:
         (directory / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
         if self.neighbours:
             self.neighbours.save(directory / NEIGHBOURS)
+        if self.usage:
+            self.usage.save(directory / USAGE, self.vocabulary)
         self.config.save(directory / CONFIG)
         self.vocabulary.save(directory / VOCABULARY)
 
@@ -148,15 +163,33 @@ def _open(directory: Path) -> tuple[BundleConfig, Vocabulary, nn.Module]:
     if config.neighbours:
         _check_files(directory, NEIGHBOURS)
     vocabulary = Vocabulary.load(directory / VOCABULARY)
-    if len(vocabulary) != config.model.num_classes:
-        raise InvalidBundleError(
-            f"{VOCABULARY} has {len(vocabulary)} tags but {CONFIG} says that the model has "
-            f"{config.model.num_classes} outputs"
-        )
+    _check_outputs(config, vocabulary)
     with _empty_parameters():
         model = create_model(config.model)
     _check_weights(directory / WEIGHTS, model)
     return config, vocabulary, model
+
+
+def _check_outputs(config: BundleConfig, vocabulary: Vocabulary) -> None:
+    """Each tag has an output of its own, or is read off the classes."""
+    outputs, tags = config.model.num_classes, vocabulary.tags
+    if config.classes:
+        outputs -= config.classes.count
+        tags = tags[: len(tags) - len(config.classes.tags)]
+        if vocabulary.tags[len(tags) :] != tuple(config.classes.tags):
+            raise InvalidBundleError(
+                f"{VOCABULARY} does not end with the classes' tags of {CONFIG}"
+            )
+    if len(tags) != outputs:
+        raise InvalidBundleError(
+            f"{VOCABULARY} has {len(tags)} tags but {CONFIG} says that the model has "
+            f"{outputs} outputs"
+        )
+
+
+def _usage(directory: Path, vocabulary: Vocabulary) -> Usage | None:
+    path = directory / USAGE
+    return Usage.load(path, vocabulary) if path.exists() else None
 
 
 def _check_files(directory: Path, *names: str) -> None:

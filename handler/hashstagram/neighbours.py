@@ -72,6 +72,11 @@ class Neighbours:
         return torch.einsum("nk,nkt->nt", weights, self.targets[rows].float())
 
     @cached_property
+    def known(self) -> Tensor:
+        """(tags,): 1 where a photo has the tag, 0 where the neighbours cannot speak about it."""
+        return self.targets.any(dim=0).float()
+
+    @cached_property
     def _transposed(self) -> Tensor:
         return self.embeddings.float().T.contiguous()  # (dims, photos)
 

@@ -85,16 +85,22 @@ class Recommender:
         """The network's scores (N, tags), and its neighbours' where it has some, uncalibrated."""
         config, neighbours = self.bundle.config, self.bundle.neighbours
         logits: torch.Tensor = self.head(embeddings).float().cpu()
-        scores = logits.softmax(dim=1) if config.activation == "softmax" else logits.sigmoid()
-        if not config.neighbours or not neighbours:
-            return scores
-        votes = neighbours.vote(embeddings.cpu(), config.neighbours)
-        return scores.lerp(votes, config.neighbours.weight)
+        own = logits[:, : -config.classes.count] if config.classes else logits
+        scores = own.softmax(dim=1) if config.activation == "softmax" else own.sigmoid()
+        if config.classes:
+            read_off = config.classes.scores(logits[:, -config.classes.count :])
+            scores = torch.cat([scores, read_off], dim=1)
+        if config.neighbours and neighbours:
+            votes = neighbours.vote(embeddings.cpu(), config.neighbours)
+            scores = scores.lerp(votes, config.neighbours.weight * neighbours.known)
+        return scores
 
     def top(self, scores: torch.Tensor, *, k: int = 5, threshold: float = 0.0) -> list[Hashtag]:
-        """The k best tags of one photo's scores, best first; none below the threshold."""
+        """The k best hashtags of one photo's scores, best first; none below the threshold."""
+        if self.bundle.usage:
+            scores = self.bundle.usage(scores.unsqueeze(0))[0]
         best = scores.topk(min(k, len(scores)))
-        tags = self.bundle.vocabulary.decode(best.indices.tolist())
+        tags = self.bundle.hashtags.decode(best.indices.tolist())
         pairs = zip(tags, best.values.tolist(), strict=True)
         return [Hashtag(tag, score) for tag, score in pairs if score >= threshold]
 
