@@ -151,13 +151,21 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
     history = suspicion.read_history(bundle / LOG)
     photos, seen = _divide(bundle, photoset)
     with baselines.kept_embeddings(recommender.bundle.model) as embeddings:
-        raw, targets = score_photos(recommender, photos, photoset.vocabulary, progress="new photos")
-    scores = _answerable(raw)
+        scores, targets = score_photos(
+            recommender, photos, photoset.vocabulary, progress="new photos"
+        )
+    found = suspicion.not_numbers(scores)
+    scores = _answerable(scores)
     labels = _labels(seen, photoset.vocabulary) if seen else targets
     frequency = labels.sum(dim=0)
 
+    rivals = {"popularity": baselines.popularity(frequency, len(labels), len(photos))}
+    if knn and seen:
+        known = _embeddings(recommender, seen, photoset.vocabulary)
+        rivals["knn"] = baselines.nearest(torch.cat(embeddings), known, labels)
+    elif knn:
+        logger.info("no kNN baseline: the model has seen no photo of %s", photoset.name)
     figures = metrics.figures(scores, targets, frequency=frequency)
-    popular = baselines.popularity(frequency, len(labels), len(photos))
     report = {
         "set": photoset.name,
         "photos": len(photos),
@@ -166,25 +174,18 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
             name: [_in_unit(name, bound) for bound in bounds]
             for name, bounds in intervals(figures, scores, targets, frequency=frequency).items()
         },
-        "baselines": {"popularity": measure(popular, targets, frequency=frequency)},
-        "reliability": [asdict(bin) for bin in metrics.reliability(scores, targets)],
+        "baselines": {
+            name: measure(theirs, targets, frequency=frequency) for name, theirs in rivals.items()
+        },
+        "reliability": [asdict(each) for each in metrics.reliability(scores, targets)],
     }
-    if knn and seen:
-        known = _embeddings(recommender, seen, photoset.vocabulary)
-        nearest = baselines.nearest(torch.cat(embeddings), known, labels)
-        report["baselines"]["knn"] = measure(nearest, targets, frequency=frequency)
-    elif knn:
-        logger.info("no kNN baseline: the model has seen no photo of %s", photoset.name)
 
-    found = [
-        *suspicion.not_numbers(raw),
-        *suspicion.collapsed(scores),
-        *suspicion.implausible(report, targets),
-        *suspicion.shared_photos(photos, seen, recorded=(bundle / SEEN).exists()),
-        *suspicion.leaks(report, photoset.photos),
-        *suspicion.easier_test(report, history, photoset.name),
-        *suspicion.jumps(history, fresh=_is_fresh(recommender)),
-    ]
+    found += suspicion.collapsed(scores)
+    found += suspicion.implausible(report, targets)
+    found += suspicion.shared_photos(photos, seen, recorded=(bundle / SEEN).exists())
+    found += suspicion.leaks(report, photoset.photos)
+    found += suspicion.easier_test(report, history, photoset.name)
+    found += suspicion.jumps(history, fresh=_is_fresh(recommender))
     suspicion.warn(found)
     report["warnings"] = [asdict(each) for each in found]
     return Evaluation(report, photos, photoset.vocabulary, scores, targets, frequency, history)

@@ -44,13 +44,13 @@ def draws(photos: int, samples: int, seed: int = SEED) -> Tensor:
 
 
 def _interval(measured: float, sampled: Tensor, most: float) -> tuple[float, float]:
-    """The quantiles of the sampled figures, moved so that their mean is the measured one.
+    """The quantiles of the sampled figures, moved so that their median is the measured one.
 
     A sample holds fewer different photos than the set, hence fewer different tags; what counts
     tags (N+, coverage) or is a mean over them comes out lower, and the calibration error higher.
     """
     edge = (1 - LEVEL) / 2
-    sampled = sampled.double()
-    low, high = sampled.quantile(torch.tensor([edge, 1 - edge], dtype=torch.double)).tolist()
-    shift = measured - float(sampled.mean())
+    at = torch.tensor([edge, 0.5, 1 - edge], dtype=torch.double)
+    low, middle, high = sampled.double().quantile(at).tolist()
+    shift = measured - middle
     return max(0.0, low + shift), min(most, high + shift)

@@ -219,7 +219,7 @@ def _parts(report: dict[str, Any]) -> Plot:
         axes.plot([x, x], [low, high], color="black", marker="_")
     axes.set_xticks([x + width * (len(rows) - 1) / 2 for x in range(len(names))], names)
     axes.set(ylim=(0, 102))
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(rows), frameon=False)
     spoken = (
         f"{label}: " + ", ".join(f"{part} {figures[f'recall_{part}']:.0f}" for part in names)
         for label, figures in rows.items()

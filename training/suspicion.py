@@ -91,11 +91,10 @@ def jumps(history: Sequence[Report], *, fresh: bool) -> list[Suspicion]:
     found = []
     for number in range(1, len(history)):
         before, after = history[number - 1], history[number]
-        if before["loss"] is None and fresh:
+        frozen = before["epoch"] == 0
+        if (frozen and fresh) or _has_learnt(history[max(0, number - 2) : number + 1]):
             continue
-        if _has_learnt(history[max(0, number - 2) : number + 1]):
-            continue
-        factor = LEAP if before["loss"] is None else JUMP
+        factor = LEAP if frozen else JUMP
         for name in sorted(before["val"].keys() & after["val"].keys()):
             found += _jumps_of(name, before, after, factor)
     return found
@@ -124,9 +123,8 @@ def _jumps_of(name: str, before: Report, after: Report, factor: float) -> list[S
 def _far_above(high: Report, low: Report, metric: str, factor: float) -> bool:
     """Whether the odds of one report are that many times the other's, by more than chance."""
     photos = [report.get("photos", PHOTOS) for report in (high, low)]
-    # Half a hit more on each side keeps the odds finite at 0 and 100 per cent.
     p, q = (
-        (report[metric] / 100 * n + 0.5) / (n + 1)
+        min(max(report[metric] / 100, 0.5 / n), 1 - 0.5 / n)  # the odds of 0 and 100 stay finite
         for report, n in zip((high, low), photos, strict=True)
     )
     error = math.sqrt(p * (1 - p) / photos[0] + q * (1 - q) / photos[1])
