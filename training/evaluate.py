@@ -1,55 +1,101 @@
-"""Measure a bundle on tagged photos that it has not seen, beside the popularity baseline.
+"""Measure a bundle on tagged photos that it has not seen, with intervals and beside baselines.
 
-Run: python -m training.evaluate --bundle DIR --data ROOT [--json FILE]
+Run: python -m training.evaluate --bundle DIR --data ROOT [--json FILE] [--html FILE] [--no-knn]
 """
 
 import argparse
 import json
 import logging
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hashstagram.errors import InvalidBundleError
 from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
-from training import metrics
+from training import baselines, metrics, suspicion
 from training.allocator import keep_freed_memory
 from training.dataset import TaggedImageDataset, partial_targets
 from training.harrison import DataError
+from training.intervals import intervals
 from training.photoset import Photo, PhotoSet, unseen
 from training.prepare import open_photoset
 
 logger = logging.getLogger(__name__)
 
 SEEN = "seen_photos.npy"
+LOG = "metrics.jsonl"
 BATCH = 16
 
 Report = dict[str, Any]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A report, and what the page shows beside it.
+
+    Args:
+        report: what --json writes.
+        photos: the photos that were measured.
+        vocabulary: the tags of their set.
+        scores: (photos, tags); -1 where the model cannot answer.
+        targets: (photos, tags), boolean.
+        frequency: how many of the photos that the model has seen have the tag, (tags,); of the
+            measured ones when it has seen none of the set.
+        history: the run's validation metrics, a line an epoch; empty for an exported bundle.
+    """
+
+    report: Report
+    photos: Sequence[Photo]
+    vocabulary: Vocabulary
+    scores: Tensor
+    targets: Tensor
+    frequency: Tensor
+    history: Sequence[Report]
 
 
 def evaluate(recommender: Recommender, photos: Sequence[Photo], vocabulary: Vocabulary) -> Report:
     """All metrics of a model on photos, ranking only the tags that their set knows."""
     scores, targets = score_photos(recommender, photos, vocabulary)
-    return measure(scores, targets)
+    return {"photos": len(photos), **measure(scores, targets)}
 
 
 def score_photos(
-    recommender: Recommender, photos: Sequence[Photo], vocabulary: Vocabulary
+    recommender: Recommender,
+    photos: Sequence[Photo],
+    vocabulary: Vocabulary,
+    *,
+    progress: str = "",
 ) -> tuple[Tensor, Tensor]:
-    """Scores and targets (photos, tags of the set); a tag that the model lacks scores -1."""
+    """Scores and targets (photos, tags of the set); a tag that the model lacks scores -1.
+
+    Args:
+        recommender: the model.
+        photos: photos of one set.
+        vocabulary: the set's tags.
+        progress: what to write before a progress bar; none without it, or without a terminal.
+    """
     targets = partial_targets(photos, vocabulary, vocabulary)
     dataset = TaggedImageDataset(photos, targets, recommender.bundle.config.transform)
     loader = DataLoader(dataset, batch_size=BATCH)
-    scores = torch.cat([recommender.scores(images) for images, _ in loader])
-    return in_vocabulary(scores, recommender.bundle.vocabulary, vocabulary), targets.bool()
+    batches = [recommender.scores(images) for images, _ in _tracked(loader, progress)]
+    scores = in_vocabulary(torch.cat(batches), recommender.bundle.vocabulary, vocabulary)
+    return scores, targets.bool()
+
+
+def _tracked(items: Iterable[Item], progress: str) -> Iterable[Item]:
+    if not progress or not sys.stderr.isatty():
+        return items
+    return track(items, progress, console=Console(stderr=True), transient=True)
 
 
 def in_vocabulary(scores: Tensor, of: Vocabulary, into: Vocabulary) -> Tensor:
@@ -59,36 +105,94 @@ def in_vocabulary(scores: Tensor, of: Vocabulary, into: Vocabulary) -> Tensor:
     return torch.cat([scores, unknown], dim=1)[:, columns]
 
 
-def measure(scores: Tensor, targets: Tensor) -> Report:
-    """HARRISON's three metrics and the rest of the report, in per cent."""
-    words = asdict(metrics.per_word(scores, targets))
-    shares = ("precision", "recall", "f1")
-    return {
-        "precision_at_1": _per_cent(metrics.precision_at_k(scores, targets, 1)),
-        "recall_at_5": _per_cent(metrics.recall_at_k(scores, targets, 5)),
-        "accuracy_at_5": _per_cent(metrics.accuracy_at_k(scores, targets, 5)),
-        "precision_at_5": _per_cent(metrics.precision_at_k(scores, targets, 5)),
-        "mean_average_precision": _per_cent(metrics.mean_average_precision(scores, targets)),
-        "per_word": words | {name: _per_cent(words[name]) for name in shares},
-    }
+def measure(scores: Tensor, targets: Tensor, *, frequency: Tensor | None = None) -> Report:
+    """HARRISON's three metrics and the rest of the report, in per cent; see `metrics.figures`."""
+    return _report(metrics.figures(_answerable(scores), targets, frequency=frequency))
 
 
-def popularity(counted: Sequence[Photo], photos: Sequence[Photo], vocabulary: Vocabulary) -> Report:
-    """The metrics of answering every photo with the tags that are most frequent in `counted`."""
-    counts = Counter(tag for photo in counted for tag in photo.tags)
-    row = torch.tensor([float(counts[tag]) for tag in vocabulary.tags])
-    targets = partial_targets(photos, vocabulary, vocabulary)
-    return measure(row.expand(len(photos), -1), targets.bool())
+def _answerable(scores: Tensor) -> Tensor:
+    """What is not a number is no answer, so that a diverged model can be measured too."""
+    return scores.nan_to_num(nan=-1.0)
 
 
-def evaluate_bundle(bundle: Path, photoset: PhotoSet) -> Report:
-    """The report on the photos of a set that the bundle was not trained or chosen on.
+def _report(figures: dict[str, Tensor]) -> Report:
+    report: Report = {"per_word": {}}
+    for name, value in figures.items():
+        group, _, word = name.rpartition(".")
+        (report[group] if group else report)[word] = _in_unit(name, float(value))
+    return report
+
+
+def _in_unit(name: str, value: float) -> float:
+    """Per cent, but for what counts words."""
+    return round(value) if name in metrics.COUNTS else round(100 * value, 2)
+
+
+def evaluate_bundle(bundle: Path, photoset: PhotoSet, *, knn: bool = False) -> Report:
+    """The report alone: see `examine`."""
+    return examine(bundle, photoset, knn=knn).report
+
+
+def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
+    """Measure on the photos of a set that the bundle was not trained or chosen on.
+
+    What looks too good to be true is logged as a warning.
+
+    Args:
+        bundle: a bundle's folder, or a run's.
+        photoset: the photos.
+        knn: measure the nearest seen photos as a baseline too, which costs a pass over them.
 
     Raises:
         DataError: the bundle has seen them all.
         InvalidBundleError: the bundle does not load.
     """
     recommender = Recommender.from_pretrained(bundle)
+    history = suspicion.read_history(bundle / LOG)
+    photos, seen = _divide(bundle, photoset)
+    with baselines.kept_embeddings(recommender.bundle.model) as embeddings:
+        scores, targets = score_photos(
+            recommender, photos, photoset.vocabulary, progress="new photos"
+        )
+    found = suspicion.not_numbers(scores)
+    scores = _answerable(scores)
+    labels = _labels(seen, photoset.vocabulary) if seen else targets
+    frequency = labels.sum(dim=0)
+
+    rivals = {"popularity": baselines.popularity(frequency, len(labels), len(photos))}
+    if knn and seen:
+        known = _embeddings(recommender, seen, photoset.vocabulary)
+        rivals["knn"] = baselines.nearest(torch.cat(embeddings), known, labels)
+    elif knn:
+        logger.info("no kNN baseline: the model has seen no photo of %s", photoset.name)
+    figures = metrics.figures(scores, targets, frequency=frequency)
+    report = {
+        "set": photoset.name,
+        "photos": len(photos),
+        **_report(figures),
+        "intervals": {
+            name: [_in_unit(name, bound) for bound in bounds]
+            for name, bounds in intervals(figures, scores, targets, frequency=frequency).items()
+        },
+        "baselines": {
+            name: measure(theirs, targets, frequency=frequency) for name, theirs in rivals.items()
+        },
+        "reliability": [asdict(each) for each in metrics.reliability(scores, targets)],
+    }
+
+    found += suspicion.collapsed(scores)
+    found += suspicion.implausible(report, targets)
+    found += suspicion.shared_photos(photos, seen, recorded=(bundle / SEEN).exists())
+    found += suspicion.leaks(report, photoset.photos)
+    found += suspicion.easier_test(report, history, photoset.name)
+    found += suspicion.jumps(history, fresh=_is_fresh(recommender))
+    suspicion.warn(found)
+    report["warnings"] = [asdict(each) for each in found]
+    return Evaluation(report, photos, photoset.vocabulary, scores, targets, frequency, history)
+
+
+def _divide(bundle: Path, photoset: PhotoSet) -> tuple[list[Photo], list[Photo]]:
+    """The photos that are new to the bundle, and those that it has seen."""
     photos = unseen(photoset.photos, bundle / SEEN)
     kept = set(photos)
     seen = [photo for photo in photoset.photos if photo not in kept]
@@ -96,47 +200,84 @@ def evaluate_bundle(bundle: Path, photoset: PhotoSet) -> Report:
         raise DataError(f"{bundle} was trained on every photo of {photoset.name}")
     if seen:
         logger.info("left out %d photos that the model was trained or chosen on", len(seen))
-    return {
-        "photos": len(photos),
-        **evaluate(recommender, photos, photoset.vocabulary),
-        "baselines": {"popularity": popularity(seen or photos, photos, photoset.vocabulary)},
-    }
+    return photos, seen
+
+
+def _labels(photos: Sequence[Photo], vocabulary: Vocabulary) -> Tensor:
+    return partial_targets(photos, vocabulary, vocabulary).bool()
+
+
+def _embeddings(
+    recommender: Recommender, photos: Sequence[Photo], vocabulary: Vocabulary
+) -> Tensor:
+    with baselines.kept_embeddings(recommender.bundle.model) as kept:
+        score_photos(recommender, photos, vocabulary, progress="seen photos, for kNN")
+    return torch.cat(kept)
+
+
+def _is_fresh(recommender: Recommender) -> bool:
+    """Whether training began without pretrained weights."""
+    config: dict[str, Any] = recommender.bundle.config.training.get("config", {})
+    return config.get("weights") == "none"
 
 
 def table(report: Report) -> str:
-    """The report for people: a line a metric, the baseline beside it."""
-    baseline = report["baselines"]["popularity"]
-    names = [name for name, value in report.items() if isinstance(value, float)]
-    lines = [f"{report['photos']} photos, per cent      model  popularity"]
-    lines += [f"{name:<24} {report[name]:>8.1f} {baseline[name]:>11.1f}" for name in names]
-    for name, value in report["per_word"].items():
-        lines.append(f"{'per word: ' + name:<24} {value:>8} {baseline['per_word'][name]:>11}")
+    """The report for people: a line a metric, its interval and the baselines beside it."""
+    names = list(report["baselines"])
+    head = f"{report['photos']} photos of {report['set']}, per cent"
+    lines = [
+        f"{head:<32}{'model':>8}{'95 % interval':>17}" + "".join(f"{n:>12}" for n in names),
+    ]
+    for name in [*report["intervals"], "per_word.words"]:
+        bounds = report["intervals"].get(name, ())
+        interval = " - ".join(f"{bound:.1f}" for bound in bounds)
+        cells = [figure(report["baselines"][baseline], name) for baseline in names]
+        lines.append(
+            f"{name:<32}{figure(report, name):>8}{interval:>17}"
+            + "".join(f"{cell:>12}" for cell in cells)
+        )
     return "\n".join(lines)
 
 
-def _per_cent(share: float) -> float:
-    return round(100 * share, 2)
+def figure(report: Report, name: str) -> str:
+    """A figure of a report by its name in the intervals, with a digit behind the point."""
+    group, _, word = name.rpartition(".")
+    value = (report[group] if group else report)[word]
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table, and write the report as JSON where asked."""
+    """Print the table, and write the report as JSON and as a page where asked."""
     parser = argparse.ArgumentParser(
         description="Measure a bundle on the photos of a set that it was not trained on."
     )
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR")
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a photo set")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with plots, tags and photos"
+    )
+    parser.add_argument(
+        "--no-knn",
+        action="store_true",
+        help="leave out the kNN baseline, which looks at every photo that the model has seen",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_freed_memory()
     try:
-        report = evaluate_bundle(args.bundle, open_photoset(args.data))
+        evaluation = examine(args.bundle, open_photoset(args.data), knn=not args.no_knn)
     except (DataError, InvalidBundleError) as err:
         logger.error("%s", err)
         return 1
-    print(table(report))
+    print(table(evaluation.report))
     if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(evaluation.report, indent=2, ensure_ascii=False)
+        args.json.write_text(text + "\n", encoding="utf-8")
+    if args.html:
+        from training.report import page  # only the page needs matplotlib and Jinja
+
+        args.html.write_text(page(evaluation), encoding="utf-8")
     return 0
 
 

@@ -30,12 +30,14 @@ class Photo:
         tags: what it is tagged with.
         digest: the first 16 hex digits of the file's SHA-256; it tells the photo from others.
         split: which part of the set it belongs to.
+        group: the same for photos that are nearly alike; empty when nobody has compared them.
     """
 
     path: Path
     tags: tuple[str, ...]
     digest: str
     split: Split
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def _photo(root: Path, fields: dict[str, str]) -> Photo:
     split = fields["split"]
     if split not in SPLITS:
         raise ValueError(f"no split is called {split!r}")
-    return Photo(root / fields["path"], tuple(fields["tags"]), fields["digest"], split)
+    path, tags, digest = root / fields["path"], tuple(fields["tags"]), fields["digest"]
+    return Photo(path, tags, digest, split, fields.get("group", ""))
 
 
 def split_of(path: Path) -> Split:

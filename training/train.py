@@ -31,7 +31,7 @@ from training.backbone import embeddings
 from training.checkpoint import CHECKPOINT, TrainState, load_checkpoint, run_key, save_checkpoint
 from training.config import TrainConfig
 from training.dataset import TaggedImageDataset, train_transform, training_photos
-from training.evaluate import SEEN, evaluate
+from training.evaluate import LOG, SEEN, evaluate
 from training.harrison import DataError
 from training.loss import partial_loss
 from training.photoset import Photo, PhotoSet, save_seen
@@ -41,7 +41,6 @@ from training.weights import load_backbone
 
 logger = logging.getLogger(__name__)
 
-LOG = "metrics.jsonl"
 EMBEDDINGS = "embeddings.safetensors"
 
 

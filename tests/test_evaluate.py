@@ -1,0 +1,144 @@
+import ast
+import json
+import logging
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.conftest import ROOT
+from training import evaluate
+from training.photoset import PhotoSet, save_seen
+from training.prepare import open_photoset
+
+
+@pytest.fixture(scope="module")
+def photoset(harrison_root: Path) -> PhotoSet:
+    return open_photoset(harrison_root)
+
+
+@pytest.fixture
+def trained(bundle_dir: Path, photoset: PhotoSet) -> Path:
+    """The small bundle, as if it had been trained on the set."""
+    save_seen(bundle_dir / evaluate.SEEN, photoset.split("train", "val"))
+    return bundle_dir
+
+
+def test_the_report_on_photos_it_has_not_seen(trained: Path, photoset: PhotoSet) -> None:
+    evaluation = evaluate.examine(trained, photoset, knn=True)
+    report = evaluation.report
+    assert report["photos"] == len(photoset.split("test")) == len(evaluation.scores)
+    assert set(report["baselines"]) == {"popularity", "knn"}
+    for baseline in report["baselines"].values():
+        assert baseline.keys() == evaluate.measure(evaluation.scores, evaluation.targets).keys()
+    # Embeddings of random weights tell four colours apart all the same.
+    knn, popularity = (report["baselines"][name] for name in ("knn", "popularity"))
+    assert knn["mean_average_precision"] > popularity["mean_average_precision"] + 20
+    for name, (low, high) in report["intervals"].items():
+        assert low <= float(evaluate.figure(report, name)) + 0.05, name
+        assert high >= float(evaluate.figure(report, name)) - 0.05, name
+    assert evaluation.frequency.sum() == sum(len(p.tags) for p in photoset.split("train", "val"))
+    # The tag "photo" is none of the model's: it scores -1, and is never among the five.
+    assert (evaluation.scores[:, photoset.vocabulary.index["photo"]] == -1).all()
+    assert report["coverage"] < 100
+    assert report["warnings"] == []
+
+
+def test_the_report_is_the_same_again(trained: Path, photoset: PhotoSet) -> None:
+    one, two = (evaluate.evaluate_bundle(trained, photoset) for _ in range(2))
+    assert one == two
+    assert set(one["baselines"]) == {"popularity"}
+
+
+def test_without_seen_photos_there_is_no_knn_but_a_warning(
+    bundle_dir: Path, photoset: PhotoSet, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        report = evaluate.examine(bundle_dir, photoset, knn=True).report
+    assert set(report["baselines"]) == {"popularity"}
+    assert "no kNN baseline: the model has seen no photo of colours" in caplog.messages
+    [warning] = report["warnings"]
+    assert warning.keys() == {"sign", "cause", "figure"}
+    assert any(m.startswith("WARNING: the bundle does not say") for m in caplog.messages)
+
+
+def test_near_duplicates_of_training_photos_are_reported(trained: Path, photoset: PhotoSet) -> None:
+    grouped = replace(photoset, photos=tuple(replace(p, group="burst") for p in photoset.photos))
+    [warning] = evaluate.evaluate_bundle(trained, grouped)["warnings"]
+    assert warning["figure"] == len(photoset.split("test"))
+
+
+def test_a_model_that_gives_no_numbers_is_measured_and_named(
+    trained: Path, photoset: PhotoSet
+) -> None:
+    weights = load_file(trained / "weights.safetensors")
+    weights["fc.bias"].fill_(torch.nan)
+    save_file(weights, trained / "weights.safetensors")
+    report = evaluate.evaluate_bundle(trained, photoset)
+    assert report["accuracy_at_5"] == 0
+    assert any("not numbers" in warning["sign"] for warning in report["warnings"])
+    json.dumps(report, allow_nan=False)
+
+
+def test_the_runs_own_curve_is_judged(trained: Path, photoset: PhotoSet) -> None:
+    figures = {"photos": 500, "precision_at_1": 30.0, "recall_at_5": 30.0}
+    jumped = figures | {"precision_at_1": 80.0}
+    lines = [
+        {"epoch": n, "loss": 5.0 if n else None, "val": {"elsewhere": v}}
+        for n, v in enumerate([figures, figures, jumped])
+    ]
+    (trained / evaluate.LOG).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    [warning] = evaluate.evaluate_bundle(trained, photoset)["warnings"]
+    assert warning["sign"].startswith("precision@1 on elsewhere jumped from 30.0 to 80.0")
+
+
+def test_the_command_prints_a_table_and_writes_the_same_figures(
+    trained: Path, harrison_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--bundle", str(trained), "--data", str(harrison_root), "--no-knn"]
+    assert evaluate.main([*arguments, "--json", str(tmp_path / "r.json")]) == 0
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        *(str(report["photos"]), "photos", "of", "colours,", "per", "cent"),
+        *("model", "95", "%", "interval", "popularity"),
+    ]
+    assert len({len(line) for line in lines}) == 1
+    [recall] = [line.split() for line in lines if line.startswith("recall_at_5")]
+    low, high = report["intervals"]["recall_at_5"]
+    assert recall[1:] == [
+        *(f"{report['recall_at_5']:.1f}", f"{low:.1f}", "-", f"{high:.1f}"),
+        f"{report['baselines']['popularity']['recall_at_5']:.1f}",
+    ]
+    for field in ("precision_at_1", "accuracy_at_5", "precision_at_5", "mean_average_precision"):
+        assert 0 <= report[field] <= 100
+    assert report["per_word"].keys() == {"precision", "recall", "f1", "n_plus", "words"}
+    assert isinstance(report["per_word"]["n_plus"], int)
+    # Three of the set's five tags are among the model's.
+    assert sum(each["answers"] for each in report["reliability"]) == 3 * report["photos"]
+
+
+def test_the_page_alone_needs_matplotlib_and_jinja() -> None:
+    needing = {
+        path.name
+        for path in (ROOT / "training").glob("*.py")
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        if re.search(r"\b(matplotlib|jinja2|training\.report)\b", ast.unparse(statement))
+    }
+    assert needing == {"report.py"}
+
+
+def test_a_set_that_was_all_trained_on_is_refused(
+    bundle_dir: Path,
+    photoset: PhotoSet,
+    harrison_root: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    save_seen(bundle_dir / evaluate.SEEN, photoset.photos)
+    arguments = ["--bundle", str(bundle_dir), "--data", str(harrison_root)]
+    assert evaluate.main(arguments) == 1
+    assert "was trained on every photo of colours" in caplog.messages[-1]
