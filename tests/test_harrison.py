@@ -54,7 +54,7 @@ def test_missing_and_broken_images_are_left_out(
     assert len(photoset.photos) == 157
     assert not left_out & {photo.path.name for photo in photoset.photos}
     assert any("1 of 160 image files are missing" in m for m in caplog.messages)
-    assert any("2 of 159 images are broken" in m for m in caplog.messages)
+    assert any("2 of 159 image files are broken" in m for m in caplog.messages)
 
 
 @pytest.mark.parametrize(
