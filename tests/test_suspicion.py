@@ -12,7 +12,7 @@ import torch
 from training import suspicion
 from training.evaluate import measure
 from training.harrison import DataError
-from training.photoset import Photo, Split
+from training.photoset import Photo, Split, folder_leak
 
 
 def history(
@@ -133,10 +133,10 @@ def report_of(precision: float, popularity: float) -> dict[str, Any]:
 
 
 def test_the_folder_leak_yardstick() -> None:
-    assert suspicion.folder_leak(foldered(8, 10)) == 100
-    assert suspicion.folder_leak(foldered(8, 9)) == 90
+    assert folder_leak(foldered(8, 10)) == 100
+    assert folder_leak(foldered(8, 9)) == 90
     only_test = [replace(each, split="test") for each in foldered(8, 10)]
-    assert suspicion.folder_leak(only_test) == 0
+    assert folder_leak(only_test) == 0
 
 
 @pytest.mark.parametrize(

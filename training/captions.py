@@ -1,6 +1,7 @@
 """Captions: a file of image and caption rows, the user's own posts, to photos and hashtags."""
 
 import csv
+import html
 import json
 import re
 import unicodedata
@@ -14,12 +15,18 @@ import regex
 from training.harrison import DataError
 
 # Letters, marks (which most scripts of India need), digits and underscore, with a letter among
-# them; not inside a word, a URL's fragment or an HTML entity, but right after another (\G).
-# Unicode UAX 31 calls it a hashtag identifier; emoji and hyphens, which it allows, are not tags
-# that people search for.
+# them; not inside a word, a URL's fragment or an HTML entity, but right after another (\G), and
+# not where a mark makes the # a keycap. Unicode UAX 31 calls it a hashtag identifier; emoji and
+# hyphens, which it allows, are not tags that people search for. What cannot be seen (DI: joiners,
+# direction marks, variation selectors) goes with the word, but for the zero-width space.
 _HASHTAG = regex.compile(
-    r"(?:\G|(?<![\p{L}\p{M}\p{N}_/&]))#([\p{L}\p{M}\p{N}_]*\p{L}[\p{L}\p{M}\p{N}_]*)"
+    r"""(?: \G | (?<! [[\p{L}\p{M}\p{N}_/=&]--[\p{Me}\p{DI}]] ) )
+        \# (?!\p{M})
+        ( (?&word)* [\p{L}--\p{DI}] (?&word)* )
+        (?(DEFINE) (?P<word> [[\p{L}\p{M}\p{N}\p{DI}_]--[\p{Me}\u200b]] ) )""",
+    regex.VERBOSE | regex.VERSION1,
 )
+_INVISIBLE = regex.compile(r"\p{DI}")
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,15 @@ class Post:
 
 
 def hashtags_in(caption: str) -> tuple[str, ...]:
-    """The distinct hashtags of a caption, case-folded and without the ``#``."""
-    text = unicodedata.normalize("NFKC", caption)
-    return tuple(dict.fromkeys(tag.casefold() for tag in _HASHTAG.findall(text)))
+    """The distinct hashtags of a caption, without the ``#``, in one spelling."""
+    text = unicodedata.normalize("NFKC", html.unescape(caption))
+    return tuple(dict.fromkeys(_fold(match[1]) for match in _HASHTAG.finditer(text)))
+
+
+def _fold(tag: str) -> str:
+    """Unicode's caseless form (NFKC_Casefold), in which the Turkish capital İ is a plain i too."""
+    folded = unicodedata.normalize("NFKC", _INVISIBLE.sub("", tag).casefold())
+    return folded.replace("i\u0307", "i")
 
 
 def read_captions(path: Path) -> list[Post]:

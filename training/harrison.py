@@ -47,12 +47,10 @@ def read_harrison(root: Path) -> HarrisonLabels:
     return HarrisonLabels(paths, tags, vocabulary)
 
 
-def find_image(root: Path, path: str) -> Path | None:
+def find_image(root: Path, path: str) -> Path:
     """Where the image of a data_list.txt line is: paths start at the set or at its parent."""
-    for base in (root, root.parent):
-        if (base / path).is_file():
-            return base / path
-    return None
+    inside = root / path
+    return inside if inside.is_file() else root.parent / path
 
 
 def _lines(path: Path) -> list[str]:

@@ -6,39 +6,75 @@ Run: python -m training.prepare harrison ROOT | captions FILE
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hashstagram.errors import HashstagramError
+import simplejpeg
+from rich.console import Console
+from rich.progress import track
+
+from hashstagram.errors import HashstagramError, InvalidImageError
 from hashstagram.transforms import decode_image
 from hashstagram.vocabulary import Vocabulary
 from training.captions import bait, read_captions
+from training.duplicates import Look, look_of, same_photo
 from training.harrison import DataError, find_image, read_harrison
-from training.photoset import MANIFEST, SPLITS, Photo, PhotoSet, digest_of, split_of
+from training.photoset import MANIFEST, SEEDS, SPLITS, Photo, PhotoSet, digest_of, split_of
 
 logger = logging.getLogger(__name__)
 
-Row = tuple[str, Path | None, tuple[str, ...]]
+BROKEN = "broken.txt"
 
 VERIFY_SIDE = 64  # pixels: enough to meet every broken byte of a JPEG at an eighth of the work
 
+# What libjpeg calls a photo that it shows none the less, partly grey or in wrong colours.
+_DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Invalid JPEG file structure")
 
-def prepare_harrison(root: Path) -> PhotoSet:
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the labels: the image's name there, the file that should be it, its tags."""
+
+    name: str
+    image: Path
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A photo set, and a line for each image that could not be used: its name and why."""
+
+    photoset: PhotoSet
+    broken: tuple[str, ...]
+
+    def save(self, root: Path) -> None:
+        """Write the manifest and the vocabulary, and the list of the broken beside them."""
+        self.photoset.save(root)
+        lines = "".join(f"{line}\n" for line in self.broken)
+        (root / BROKEN).write_text(lines, encoding="utf-8")
+
+
+def prepare_harrison(root: Path, *, seed: int = 0, keep_bait: bool = True) -> Prepared:
     """A photo set in HARRISON's format; photos that are missing or broken are left out.
 
     Raises:
         DataError: the label files do not fit each other, or no photo is left.
     """
     labels = read_harrison(root)
+    dropped = frozenset() if keep_bait else bait()
+    vocabulary = Vocabulary(tuple(tag for tag in labels.vocabulary.tags if tag not in dropped))
     rows = [
-        (path, find_image(root, path), tags)
+        Row(path, find_image(root, path), tuple(tag for tag in tags if tag not in dropped))
         for path, tags in zip(labels.paths, labels.tags, strict=True)
     ]
-    return _photoset(root, rows, labels.vocabulary)
+    return _prepare(root, rows, vocabulary, seed)
 
 
-def prepare_captions(path: Path, *, max_tags: int = 1000, min_count: int = 5) -> PhotoSet:
+def prepare_captions(
+    path: Path, *, seed: int = 0, max_tags: int = 1000, min_count: int = 5
+) -> Prepared:
     """A photo set from a file of captions, with the hashtags that are frequent and no bait.
 
     Raises:
@@ -49,46 +85,92 @@ def prepare_captions(path: Path, *, max_tags: int = 1000, min_count: int = 5) ->
     vocabulary = Vocabulary.build(tagged, max_tags=max_tags, min_count=min_count)
     rows = []
     for post, hashtags in zip(posts, tagged, strict=True):
-        image = path.parent / post.image
         kept = tuple(tag for tag in hashtags if tag in vocabulary.index)
-        rows.append((post.image, image if image.is_file() else None, kept))
-    return _photoset(path.parent, rows, vocabulary)
+        rows.append(Row(post.image, path.parent / post.image, kept))
+    return _prepare(path.parent, rows, vocabulary, seed)
 
 
-def _photoset(root: Path, rows: Sequence[Row], vocabulary: Vocabulary) -> PhotoSet:
-    """Look at the photos of these rows: name, image file if there is one, tags."""
+def _prepare(root: Path, rows: Sequence[Row], vocabulary: Vocabulary, seed: int) -> Prepared:
     logger.info("%s: %d photos, %d tags", root, len(rows), len(vocabulary))
-    missing = [name for name, image, _ in rows if image is None]
-    if missing:
-        logger.warning(
-            "%d of %d image files are missing under %s; the first is %s",
-            *(len(missing), len(rows), root, missing[0]),
-        )
-    photos = _verify([(image, tags) for _, image, tags in rows if image and tags])
-    if not photos:
-        raise DataError(f"{root}: there is no photo to train on")
-    return PhotoSet(root.resolve().name, vocabulary, tuple(photos))
-
-
-def _verify(found: Sequence[tuple[Path, tuple[str, ...]]]) -> list[Photo]:
-    with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter's lock
-        outcomes = list(pool.map(_look_at, *zip(*found, strict=True))) if found else []
+    found = [row for row in rows if row.image.is_file()]
+    missing = [f"{row.name}: there is no such file" for row in rows if not row.image.is_file()]
+    _warn("missing", missing, len(rows))
+    tagged = [row for row in found if row.tags]
+    if len(tagged) < len(found):
+        logger.info("%d photos have no tag of the vocabulary", len(found) - len(tagged))
+    outcomes = _verify(tagged)
     broken = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    for line in broken[:10]:
+    _warn("broken", broken, len(tagged))
+    seen = [outcome for outcome in outcomes if not isinstance(outcome, str)]
+    if not seen:
+        raise DataError(f"{root}: there is no photo to train on")
+    photoset = PhotoSet(root.resolve().name, vocabulary, tuple(_grouped(seen, seed)))
+    return Prepared(photoset, (*missing, *broken))
+
+
+def _warn(what: str, lines: Sequence[str], of: int) -> None:
+    for line in lines[:10]:
         logger.warning("left out: %s", line)
-    if broken:
-        logger.warning("%d of %d images are broken and were left out", len(broken), len(found))
-    return [outcome for outcome in outcomes if isinstance(outcome, Photo)]
+    if lines:
+        logger.warning("%d of %d image files are %s and were left out", len(lines), of, what)
 
 
-def _look_at(path: Path, tags: tuple[str, ...]) -> Photo | str:
-    """The photo, or why it cannot be used."""
+def _verify(rows: Sequence[Row]) -> list[tuple[Photo, Look] | str]:
+    with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter's lock
+        console = Console(stderr=True)
+        outcomes: Iterable[tuple[Photo, Look] | str] = track(
+            pool.map(_look_at, rows),
+            description="looking at the photos",
+            total=len(rows),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        return list(outcomes)
+
+
+def _look_at(row: Row) -> tuple[Photo, Look] | str:
+    """The photo, still for training, and its look; or its name and why it cannot be used."""
     try:
-        data = path.read_bytes()
-        decode_image(data, min_side=VERIFY_SIDE)
+        data = row.image.read_bytes()
+        image = decode_image(data, min_side=VERIFY_SIDE)
+        _refuse_damage(data)
     except (OSError, HashstagramError) as err:
-        return f"{path}: {err}"
-    return Photo(path, tags, digest_of(data), split_of(path))
+        return f"{row.name}: {err}"
+    return Photo(row.image, row.tags, digest_of(data), "train"), look_of(image)
+
+
+def _refuse_damage(data: bytes) -> None:
+    """Find the JPEGs that Pillow, silently, decodes only in part.
+
+    Raises:
+        InvalidImageError: data is missing or damaged; the message is libjpeg's.
+    """
+    if not data.startswith(b"\xff\xd8"):
+        return
+    try:
+        simplejpeg.decode_jpeg(
+            data, "GRAY", fastdct=True, min_height=VERIFY_SIDE, min_width=VERIFY_SIDE
+        )
+    except ValueError as err:
+        if str(err).startswith(_DAMAGE):  # any other is of a kind that only Pillow reads
+            raise InvalidImageError(f"The image is damaged. {err}") from err
+
+
+def _grouped(seen: Sequence[tuple[Photo, Look]], seed: int) -> list[Photo]:
+    """Near-duplicates go where one of them goes; which one does not depend on their order."""
+    looks = {photo.digest: look for photo, look in seen}  # one for files that are equal
+    numbers = dict(zip(looks, same_photo(list(looks.values())).tolist(), strict=True))
+    first: dict[int, Photo] = {}
+    for photo in sorted((photo for photo, _ in seen), key=lambda p: (p.digest, p.path.name)):
+        first.setdefault(numbers[photo.digest], photo)
+    photos = []
+    for photo, _ in seen:
+        chosen = first[numbers[photo.digest]]
+        photos.append(replace(photo, split=split_of(chosen.path, seed), group=chosen.digest))
+    alike = len(photos) - len(first)
+    if alike:
+        logger.info("%d photos are near-duplicates of others and share their split", alike)
+    return photos
 
 
 def open_photoset(root: Path) -> PhotoSet:
@@ -99,7 +181,7 @@ def open_photoset(root: Path) -> PhotoSet:
     """
     if (root / MANIFEST).is_file():
         return PhotoSet.load(root)
-    return prepare_harrison(root)
+    return prepare_harrison(root).photoset
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,13 +189,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        photoset = args.prepare(args)
+        prepared = args.prepare(args)
     except DataError as err:
         logger.error("%s", err)
         return 1
-    photoset.save(args.root)
-    counts = ", ".join(f"{len(photoset.split(split))} {split}" for split in SPLITS)
-    logger.info("wrote %s: %s", args.root / MANIFEST, counts)
+    prepared.save(args.root)
+    counts = ", ".join(f"{len(prepared.photoset.split(split))} {split}" for split in SPLITS)
+    logger.info(
+        "wrote %s: %s; and %s: %d that were left out",
+        *(args.root / MANIFEST, counts, args.root / BROKEN, len(prepared.broken)),
+    )
     return 0
 
 
@@ -128,7 +213,13 @@ def _parser() -> argparse.ArgumentParser:
         description="HARRISON's own format: three label files beside the images.",
     )
     harrison.add_argument("root", type=Path, metavar="ROOT")
-    harrison.set_defaults(prepare=lambda args: prepare_harrison(args.root))
+    harrison.add_argument(
+        "--no-bait",
+        dest="keep_bait",
+        action="store_false",
+        help="leave out tags that beg for likes and follows, which HARRISON's own figures count",
+    )
+    harrison.set_defaults(prepare=_harrison)
     captions = formats.add_parser(
         "captions",
         help="your own posts: a .jsonl or .csv file with image and caption",
@@ -140,12 +231,27 @@ def _parser() -> argparse.ArgumentParser:
         "--min-count", type=int, default=5, help="posts that a tag must have (default: %(default)s)"
     )
     captions.set_defaults(prepare=_captions)
+    for one in (harrison, captions):
+        one.add_argument(
+            "--seed",
+            type=int,
+            default=0,
+            choices=range(SEEDS),
+            metavar="N",
+            help=f"another split into train, val and test: 0 to {SEEDS - 1} (default: %(default)s)",
+        )
     return parser
 
 
-def _captions(args: argparse.Namespace) -> PhotoSet:
+def _harrison(args: argparse.Namespace) -> Prepared:
+    return prepare_harrison(args.root, seed=args.seed, keep_bait=args.keep_bait)
+
+
+def _captions(args: argparse.Namespace) -> Prepared:
     args.root = args.file.parent
-    return prepare_captions(args.file, max_tags=args.max_tags, min_count=args.min_count)
+    return prepare_captions(
+        args.file, seed=args.seed, max_tags=args.max_tags, min_count=args.min_count
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from training import metrics
 from training.harrison import DataError
-from training.photoset import Photo
+from training.photoset import Photo, folder_leak
 
 logger = logging.getLogger(__name__)
 
@@ -153,25 +153,6 @@ def easier_test(report: Report, history: Sequence[Report], name: str) -> list[Su
     ]
 
 
-def folder_leak(photos: Sequence[Photo]) -> float:
-    """Precision@1 in per cent of giving each held-out photo its folder's most frequent tag.
-
-    The tag is counted on the training photos of the folder. In HARRISON, where a folder is the
-    query that found the photos, this reaches 98.
-    """
-    counts: dict[Path, Counter[str]] = defaultdict(Counter)
-    for photo in photos:
-        if photo.split == "train":
-            counts[photo.path.parent].update(photo.tags)
-    held_out = [photo for photo in photos if photo.split != "train"]
-    right = [
-        counts[photo.path.parent].most_common(1)[0][0] in photo.tags
-        for photo in held_out
-        if counts[photo.path.parent]
-    ]
-    return 100 * sum(right) / max(1, len(held_out))
-
-
 def leaks(report: Report, photos: Sequence[Photo]) -> list[Suspicion]:
     """A precision@1 that the folders' names alone would give.
 
@@ -227,7 +208,7 @@ def shared_photos(
                 copies,
             )
         )
-    groups = {photo.group for photo in seen} - {""}
+    groups = {photo.group for photo in seen}
     alike = sum(photo.group in groups for photo in photos)
     if alike:
         found.append(
