@@ -18,6 +18,8 @@ weights = "none"
 input_size = 32
 crop_mode = "squash"
 crop_pct = 1.0
+[augment]
+scale = [0.8, 1.0]
 [head]
 epochs = 3
 lr = 0.01
@@ -27,7 +29,6 @@ batch_size = 16
 input_size = 32
 lr = 0.005
 backbone_lr_scale = 1.0
-scale = [0.8, 1.0]
 ema_decay = 0.9
 freeze_batch_norm = false
 """
@@ -67,7 +68,9 @@ def test_training_beats_popularity_on_photos_it_has_not_seen(
 def test_the_run_records_how_it_came_to_be(run: Path) -> None:
     recorded = json.loads((run / "config.json").read_text())["training"]
     assert recorded["config"]["finetune"]["epochs"] == 12
-    assert set(recorded["versions"]) == {"torch", "torchvision"}
+    assert {"torch", "torchvision", "accelerate"} <= set(recorded["versions"])
+    assert recorded["data"] == {"colours": {"train": 116, "val": 21, "test": 23}}
+    assert recorded["platform"]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(13))
     assert lines[-1]["loss"] < lines[1]["loss"]

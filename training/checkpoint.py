@@ -1,4 +1,7 @@
-"""Checkpoint: everything that a run needs to go on, to the bit, after it was killed."""
+"""Checkpoint: everything that a run needs to go on, to the bit, after it was killed.
+
+It holds no random state: see training.seed.
+"""
 
 import hashlib
 import json
@@ -10,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
@@ -30,6 +34,7 @@ class TrainState:
         average: the running average of its weights, which is what is kept.
         optimizer: with its moments.
         lr_scheduler: with its step.
+        scaler: of the losses, in half precision.
         epoch: how many epochs are complete.
         batch: how many batches of the next epoch are done.
         loss: the sum of their losses.
@@ -39,18 +44,30 @@ class TrainState:
     average: AveragedModel
     optimizer: Optimizer
     lr_scheduler: LRScheduler
+    scaler: GradScaler | None = None
     epoch: int = 0
     batch: int = 0
     loss: float = 0.0
 
+    @property
+    def step(self) -> int:
+        """How many steps are done in all."""
+        return int(self.lr_scheduler.last_epoch)
+
+    @property
+    def lr(self) -> float:
+        """The highest learning rate of the last step, which is the head's."""
+        return float(max(self.lr_scheduler.get_last_lr()))
+
     def parts(self) -> dict[str, Any]:
-        """The four that have a state_dict of their own."""
-        return {
+        """Those that have a state_dict of their own."""
+        parts = {
             "model": self.model,
             "average": self.average,
             "optimizer": self.optimizer,
             "lr_scheduler": self.lr_scheduler,
         }
+        return parts | {"scaler": self.scaler} if self.scaler else parts
 
 
 def run_key(config: TrainConfig, weights: str | Sequence[str], photos: Sequence[Photo]) -> str:
@@ -62,8 +79,7 @@ def run_key(config: TrainConfig, weights: str | Sequence[str], photos: Sequence[
 def save_checkpoint(path: Path, key: str, state: TrainState) -> None:
     """Write the state under its final name only when all of it is on the disk."""
     stored = {name: part.state_dict() for name, part in state.parts().items()}
-    stored |= {"key": key, "rng": torch.get_rng_state()}
-    stored |= {"epoch": state.epoch, "batch": state.batch, "loss": state.loss}
+    stored |= {"key": key, "epoch": state.epoch, "batch": state.batch, "loss": state.loss}
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         torch.save(stored, file)
@@ -72,15 +88,13 @@ def save_checkpoint(path: Path, key: str, state: TrainState) -> None:
     os.replace(part, path)
 
 
-def load_checkpoint(path: Path, key: str, state: TrainState) -> bool:
-    """Bring a fresh state to where the checkpoint was written; whether there was one.
+def load_checkpoint(path: Path, key: str, state: TrainState) -> None:
+    """Bring a fresh state to where the checkpoint was written.
 
     Raises:
         DataError: the checkpoint belongs to another run.
     """
-    if not path.exists():
-        return False
-    stored = torch.load(path, weights_only=True)
+    stored = torch.load(path, weights_only=True, map_location="cpu")
     if stored["key"] != key:
         raise DataError(
             f"{path.parent} holds a run with another configuration, other weights or other "
@@ -89,5 +103,3 @@ def load_checkpoint(path: Path, key: str, state: TrainState) -> bool:
     for name, part in state.parts().items():
         part.load_state_dict(stored[name])
     state.epoch, state.batch, state.loss = stored["epoch"], stored["batch"], stored["loss"]
-    torch.set_rng_state(stored["rng"])
-    return True

@@ -1,31 +1,95 @@
 """TrainConfig: everything that decides a training run, read from a TOML file."""
 
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hashstagram.model import ModelConfig
 from hashstagram.transforms import TransformConfig
 from training.harrison import DataError
 from training.photoset import Split
 
+LossName = Literal["bce", "softmax", "asymmetric"]
+MixedPrecision = Literal["no", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What is minimised; see training.loss.
+
+    Args:
+        name: "bce" for binary cross entropy, a tag at a time; "softmax" for cross entropy against
+            1/k for each of the photo's k tags; "asymmetric" for BCE that plays down easy
+            negatives. Serving applies the sigmoid or the softmax that belongs to it.
+        unknown_weight: loss weight of tags outside a photo's own set, taken as negatives;
+            0 masks them.
+        label_smoothing: share of a photo's truth that is spread over all tags that its set knows.
+        gamma_neg: asymmetric: how fast the weight of a negative falls as it becomes easier.
+        gamma_pos: asymmetric: the same for positives.
+        clip: asymmetric: a negative with a score below this counts nothing.
+        keep_classes: above 0, the network goes on telling apart the ImageNet classes that its
+            weights were trained on, at this weight, and tags of training/classes.toml are read
+            off them.
+    """
+
+    name: LossName = "bce"
+    unknown_weight: float = 0.0
+    label_smoothing: float = 0.0
+    gamma_neg: float = 4.0
+    gamma_pos: float = 0.0
+    clip: float = 0.05
+    keep_classes: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a loss that nothing implements."""
+        _one_of("loss.name", self.name, LossName)
+
+    @property
+    def activation(self) -> Literal["sigmoid", "softmax"]:
+        """What turns logits into scores, as they were trained."""
+        return "softmax" if self.name == "softmax" else "sigmoid"
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How a photo is changed at random each time that it is trained on.
+
+    Args:
+        scale: smallest and largest share of the photo's area in a random crop.
+        flip: how often it is mirrored, from 0 to 1.
+        color_jitter: brightness, contrast and saturation vary by at most this share.
+        trivial_augment: one random change of colour or shape more (Müller, Hutter 2021,
+            arXiv 2103.10158).
+        erasing: how often a random rectangle is blanked (Zhong et al. 2017, arXiv 1708.04896).
+    """
+
+    scale: tuple[float, float] = (0.4, 1.0)
+    flip: float = 0.5
+    color_jitter: float = 0.2
+    trivial_augment: bool = False
+    erasing: float = 0.0
+
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Stage one: a linear head over the frozen backbone's embeddings.
+    """Stage one: a linear head over the frozen backbone's features.
 
     Args:
-        epochs: passes over the embeddings, which are computed once.
-        batch_size: embeddings a step.
+        epochs: passes over the features, which are computed once.
+        batch_size: photos a step.
         lr: peak learning rate; it falls to zero along a cosine.
         weight_decay: AdamW's.
+        views: how many pictures of each photo are kept as features: as it is served, then
+            mirrored, then augmented. An epoch draws one of them for each photo.
     """
 
     epochs: int = 30
     batch_size: int = 256
     lr: float = 2e-3
     weight_decay: float = 1e-2
+    views: int = 1
 
 
 @dataclass(frozen=True)
@@ -34,27 +98,38 @@ class FinetuneConfig:
 
     Args:
         epochs: passes over the photos; 0 leaves the backbone as it came.
-        batch_size: photos a step.
+        batch_size: photos a step at most, over all processes together.
+        micro_batch_size: photos that go through the network at once in one process; gradients
+            are accumulated over a step. 0 takes as many as fit into memory.
+        mixed_precision: "bf16" or "fp16" where the hardware is fast at it.
         input_size: side of the random crops; smaller than what is served, as a random crop
             makes things look larger (Touvron et al. 2019, arXiv 1906.06423), and faster.
         lr: peak learning rate of the head, after a warm-up of 5 % of the steps.
         backbone_lr_scale: the backbone's learning rate as a share of the head's.
         weight_decay: AdamW's.
         ema_decay: the weights that are kept are a running average with this decay a step.
-        scale: smallest and largest share of a photo's area in a random crop.
         freeze_batch_norm: keep the statistics that the weights came with; right for small
             batches, wrong for a network that starts from nothing.
     """
 
     epochs: int = 0
     batch_size: int = 32
+    micro_batch_size: int = 0
+    mixed_precision: MixedPrecision = "no"
     input_size: int = 160
     lr: float = 1e-3
     backbone_lr_scale: float = 0.3
     weight_decay: float = 1e-2
     ema_decay: float = 0.998
-    scale: tuple[float, float] = (0.4, 1.0)
     freeze_batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a precision that does not exist."""
+        _one_of("finetune.mixed_precision", self.mixed_precision, MixedPrecision)
+
+    def steps(self, photos: int) -> int:
+        """The steps of an epoch; the batches are as equal as can be."""
+        return math.ceil(photos / self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -94,14 +169,13 @@ class TrainConfig:
         weights: what to start from, for each network or one for all: "none", a name such as
             "DEFAULT", a file, or a URL with its SHA-256; see training.sources.find_source.
             Those given on the command line go before it.
-        activation: what the loss trains and serving applies: one sigmoid a tag, or one softmax.
         max_tags: size of the vocabulary at most.
         min_count: photos that a tag must have.
-        unknown_weight: loss weight of tags outside a photo's own set, taken as negatives;
-            0 masks them.
-        seed: of everything random.
+        seed: of everything random; 0 or more.
         checkpoint_minutes: how much work a kill may cost.
         transform: how photos become inputs.
+        loss: what is minimised.
+        augment: how photos vary.
         head: stage one.
         finetune: stage two.
         tuning: what comes after them.
@@ -113,13 +187,13 @@ class TrainConfig:
     padding: Literal["symmetric", "tensorflow"] = "symmetric"
     hidden: int | None = None
     weights: str | list[str] = "DEFAULT"
-    activation: Literal["sigmoid", "softmax"] = "sigmoid"
     max_tags: int = 1000
     min_count: int = 1
-    unknown_weight: float = 0.0
     seed: int = 0
     checkpoint_minutes: float = 5.0
     transform: TransformConfig = field(default_factory=TransformConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
@@ -148,13 +222,22 @@ class TrainConfig:
         """
         try:
             fields: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                transform=TransformConfig(**fields.pop("transform", {})),
-                head=HeadConfig(**fields.pop("head", {})),
-                finetune=FinetuneConfig(**fields.pop("finetune", {})),
-                tuning=TuningConfig(**fields.pop("tuning", {})),
-                train_splits=tuple(fields.pop("train_splits", ("train",))),
-                **fields,
-            )
+            sections = {name: kind(**fields.pop(name, {})) for name, kind in _SECTIONS.items()}
+            return cls(**sections, **fields)
         except (OSError, ValueError, TypeError) as err:
             raise DataError(f"{path} is not a training configuration: {err}") from err
+
+
+_SECTIONS: dict[str, Any] = {
+    "transform": TransformConfig,
+    "loss": LossConfig,
+    "augment": AugmentConfig,
+    "head": HeadConfig,
+    "finetune": FinetuneConfig,
+    "tuning": TuningConfig,
+}
+
+
+def _one_of(field_name: str, value: str, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise ValueError(f"{field_name} is one of {get_args(choices)}, not {value!r}")

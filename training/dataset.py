@@ -1,24 +1,17 @@
 """TaggedImageDataset: photos to model inputs and partial labels, for PyTorch's DataLoader."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms import v2
 
-from hashstagram.transforms import (
-    TransformConfig,
-    decode_image,
-    eval_transform,
-    min_side,
-    to_tensor,
-)
+from hashstagram.transforms import TransformConfig, decode_image, eval_transform, min_side
 from hashstagram.vocabulary import Vocabulary
+from training.augment import Transform
 from training.photoset import Photo, PhotoSet, Split
-
-Transform = Callable[[Image.Image], Tensor]
+from training.seed import seeded
 
 
 class TaggedImageDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -29,6 +22,7 @@ class TaggedImageDataset(Dataset[tuple[Tensor, Tensor]]):
         targets: (photos, tags), see partial_targets.
         config: the inputs' size and normalisation.
         transform: picture to input; the evaluation transform by default.
+        dice: where this pass over the photos starts its random choices, see training.seed.
     """
 
     def __init__(
@@ -37,11 +31,14 @@ class TaggedImageDataset(Dataset[tuple[Tensor, Tensor]]):
         targets: Tensor,
         config: TransformConfig,
         transform: Transform | None = None,
+        *,
+        dice: tuple[int, ...] = (0,),
     ) -> None:
         self.photos = photos
         self.targets = targets
         self.min_side = min_side(config)
-        self.transform = transform or (lambda image: eval_transform(image, config))
+        self.transform = transform or partial(eval_transform, config=config)
+        self.dice = dice
 
     def __len__(self) -> int:
         """The number of photos."""
@@ -49,21 +46,26 @@ class TaggedImageDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Decode one photo."""
-        data = self.photos[index].path.read_bytes()
-        return self.transform(decode_image(data, min_side=self.min_side)), self.targets[index]
+        image = decode_image(self.photos[index].path.read_bytes(), min_side=self.min_side)
+        with seeded(*self.dice, index):
+            return self.transform(image), self.targets[index]
 
 
 def partial_targets(photos: Sequence[Photo], known: Vocabulary, vocabulary: Vocabulary) -> Tensor:
     """Targets (photos, tags): 1 for a photo's tags, 0 for other known ones, -1 for unknown ones.
+
+    They are in half precision: large sets have many.
 
     Args:
         photos: photos of one set.
         known: the tags that this set speaks about.
         vocabulary: the model's tags.
     """
-    unknown = ~vocabulary.mask(known.tags)
-    targets = torch.stack([vocabulary.encode(photo.tags) for photo in photos])
-    return targets.masked_fill(unknown & (targets == 0), -1.0)
+    blank = torch.where(vocabulary.mask(known.tags), 0.0, -1.0).half()
+    targets = blank.repeat(len(photos), 1)
+    for target, photo in zip(targets, photos, strict=True):
+        target[[vocabulary.index[tag] for tag in photo.tags if tag in vocabulary.index]] = 1.0
+    return targets
 
 
 def training_photos(
@@ -79,17 +81,3 @@ def training_photos(
     stacked = torch.cat(targets)
     tagged = (stacked == 1).any(dim=1)
     return [p for p, has in zip(photos, tagged.tolist(), strict=True) if has], stacked[tagged]
-
-
-def train_transform(config: TransformConfig, scale: tuple[float, float]) -> Transform:
-    """A random crop of this share of the area, mirrored half the time, in slightly other light."""
-    pixels = v2.Compose(
-        [
-            v2.RandomResizedCrop(
-                config.input_size, scale=scale, interpolation=config.resample, antialias=True
-            ),
-            v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
-        ]
-    )
-    return lambda image: to_tensor(pixels(image), config)

@@ -4,26 +4,60 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from training.config import LossConfig
 
-def partial_loss(
-    logits: Tensor, targets: Tensor, *, activation: str, unknown_weight: float
-) -> Tensor:
-    """The mean loss of a batch.
+
+def network_loss(logits: Tensor, targets: Tensor, config: LossConfig, classes: int = 0) -> Tensor:
+    """The loss of each photo of a batch, of shape (N,), over all outputs of the network.
+
+    The last `classes` outputs are held where they were before the network learnt tags: learning
+    without forgetting (Li and Hoiem 2016, arXiv 1606.09282), by cross entropy against what the
+    pretrained network said of the photo.
+    """
+    if not classes:
+        return partial_loss(logits, targets, config)
+    forgotten = -(targets[:, -classes:] * logits[:, -classes:].log_softmax(dim=1)).sum(dim=1)
+    taught = partial_loss(logits[:, :-classes], targets[:, :-classes], config)
+    return taught + config.keep_classes * forgotten
+
+
+def partial_loss(logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
+    """The loss of each photo of a batch, of shape (N,).
 
     Args:
         logits: (N, tags).
-        targets: (N, tags); 1 a photo's tag, 0 another one that its set knows, -1 unknown.
-        activation: "sigmoid" for binary cross entropy, a tag at a time; "softmax" for cross
-            entropy against 1/k for each of the photo's k tags (Mahajan et al. 2018,
-            arXiv 1805.00932).
-        unknown_weight: how much an unknown tag counts as a negative, from 0 (not at all) to 1.
+        targets: (N, tags); 1 a photo's tag, 0 another one that its set knows, -1 unknown; what
+            lies between 0 and 1 is how sure a tag is.
+        config: which loss; softmax follows Mahajan et al. 2018, arXiv 1805.00932.
     """
-    weights = torch.where(targets < 0, unknown_weight, 1.0)
-    truth = targets.clamp(min=0)
-    if activation == "sigmoid":
+    weights = torch.where(targets < 0, config.unknown_weight, 1.0)
+    truth = _smoothed(targets, config.label_smoothing)
+    if config.name == "softmax":
+        # exp(log w) scales an unknown tag's share of the softmax's denominator by w.
+        log_probability = (logits + weights.clamp(min=1e-9).log()).log_softmax(dim=1)
+        shares = truth / truth.sum(dim=1, keepdim=True).clamp(min=1e-9)
+        return -(shares * log_probability).sum(dim=1)
+    if config.name == "asymmetric":
+        losses = _asymmetric(logits, truth, config)
+    else:
         losses = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-        return (losses * weights).sum(dim=1).mean()
-    # exp(log w) scales an unknown tag's share of the softmax's denominator by w.
-    log_probability = (logits + weights.clamp(min=1e-9).log()).log_softmax(dim=1)
-    shares = truth / truth.sum(dim=1, keepdim=True)
-    return -(shares * log_probability).sum(dim=1).mean()
+    return (losses * weights).sum(dim=1)
+
+
+def _asymmetric(logits: Tensor, truth: Tensor, config: LossConfig) -> Tensor:
+    """Ridnik et al. 2021, arXiv 2009.14119: focal weights, other ones for negatives, shifted."""
+    scores = logits.sigmoid()
+    shifted = (scores - config.clip).clamp(min=0)
+    positive = (1 - scores) ** config.gamma_pos * functional.logsigmoid(logits)
+    negative = shifted**config.gamma_neg * torch.log1p(-shifted.clamp(max=1 - 1e-6))
+    return -(truth * positive + (1 - truth) * negative)
+
+
+def _smoothed(targets: Tensor, smoothing: float) -> Tensor:
+    """The truth from 0 to 1, a share of it spread evenly over the tags that are known."""
+    truth = targets.clamp(min=0)
+    if smoothing == 0:
+        return truth
+    known = targets >= 0
+    mean = truth.sum(dim=1, keepdim=True) / known.sum(dim=1, keepdim=True).clamp(min=1)
+    return torch.where(known, truth.lerp(mean.expand_as(truth), smoothing), 0.0)

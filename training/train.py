@@ -1,47 +1,42 @@
 """Train: photo sets and a configuration to a run folder, which is a bundle in full precision.
 
 Run: python -m training.train --config FILE --data ROOT [--data ROOT ...] --out RUN
+In several processes: torchrun --nproc-per-node N -m training.train ...
 """
 
 import argparse
-import json
 import logging
-import math
+import os
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-import torchvision
-from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
-from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
+from accelerate import Accelerator
 
-from hashstagram.bundle import CONFIG, Bundle, BundleConfig
-from hashstagram.model import create_model, split_head
-from hashstagram.recommender import Recommender
-from hashstagram.vocabulary import Vocabulary
 from training.allocator import keep_freed_memory
-from training.backbone import embeddings
-from training.checkpoint import CHECKPOINT, TrainState, load_checkpoint, run_key, save_checkpoint
+from training.checkpoint import CHECKPOINT, load_checkpoint
+from training.classes import load_class_targets, save_class_targets
 from training.config import TrainConfig
-from training.dataset import TaggedImageDataset, train_transform, training_photos
-from training.evaluate import LOG, SEEN, evaluate
+from training.evaluate import SEEN
+from training.features import cache_features
+from training.finetune import finetune
 from training.harrison import DataError
-from training.loss import partial_loss
-from training.photoset import Photo, PhotoSet, save_seen
+from training.head import fit_head
+from training.photoset import PhotoSet, save_seen
 from training.prepare import open_photoset
+from training.progress import set_up_logging
+from training.run import Run, create_accelerator, create_run, keep, resumed
+from training.runlog import RunLog, log_head
+from training.termination import Terminated
 from training.tuning import tune
 from training.weights import load_backbone
 
 logger = logging.getLogger(__name__)
 
-EMBEDDINGS = "embeddings.safetensors"
+FEATURES = "features"
+CLASSES = "classes.npy"
 
 
 def train(
@@ -51,228 +46,88 @@ def train(
     out: Path,
     *,
     accept_noncommercial: bool = False,
+    features: Path | None = None,
+    workers: int | None = None,
 ) -> None:
     """Both stages; a run that was killed goes on where it was when it is started again.
 
+    Args:
+        config: of the run.
+        photosets: what to train and validate on.
+        weights: what to start from, see load_backbone.
+        out: the run's folder.
+        accept_noncommercial: see load_backbone.
+        features: where stage one's features are kept; in the run's folder by default.
+        workers: processes that decode photos, for each process that trains; by default a share
+            of the cores beside a GPU, and none on CPU, where they would only take turns.
+
     Raises:
-        DataError: the weights do not fit, or the folder holds another run.
+        DataError: the weights do not fit, the folder holds another run, or what is asked for
+            cannot be done on this machine.
+        Terminated: SIGTERM came; the state is saved.
     """
-    torch.manual_seed(config.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    vocabulary = Vocabulary.build(
-        (photo.tags for photoset in photosets for photo in photoset.split(*config.train_splits)),
-        max_tags=config.max_tags,
-        min_count=config.min_count,
-    )
-    photos, targets = training_photos(photosets, vocabulary, config.train_splits)
-    logger.info("%d photos to train on, %d tags", len(photos), len(vocabulary))
-    described = BundleConfig(
-        config.name,
-        config.model(len(vocabulary)),
-        config.transform,
-        config.activation,
-        training=_provenance(config),
-    )
-    model = create_model(described.model).to(memory_format=torch.channels_last)
-    state = _train_state(config, model, len(photos))
-    key = run_key(config, weights, photos)
-
-    def save() -> None:
-        save_checkpoint(out / CHECKPOINT, key, state)
-
-    if load_checkpoint(out / CHECKPOINT, key, state):
-        # It says what weights the run began with, which may be out of reach by now.
-        described = replace(described, training=BundleConfig.load(out / CONFIG).training)
-        epochs = config.finetune.epochs
-        logger.info("%s: %d of %d epochs done, %d batches", out, state.epoch, epochs, state.batch)
+    accelerator = create_accelerator(config)
+    if workers is None:
+        workers = _spare_cores(accelerator)
+    run = create_run(config, accelerator, photosets, weights, out, workers)
+    logger.info("%d photos to train on, %d tags", len(run.photos), len(run.vocabulary))
+    if not (out / CHECKPOINT).exists():
+        run.described.training["weights"] = load_backbone(
+            run.state.model,
+            config.architecture,
+            weights,
+            classes=run.classes,
+            accept_noncommercial=accept_noncommercial,
+        )
+        train_head(run, features or out / FEATURES)
     else:
-        described.training["weights"] = load_backbone(
-            model, config.architecture, weights, accept_noncommercial=accept_noncommercial
-        )
-        fit_head(config, model, photos, targets, out / EMBEDDINGS)
-        save_seen(
-            out / SEEN, [photo for s in photosets for photo in s.split(*config.train_splits, "val")]
-        )
-        _keep(Bundle(described, vocabulary, model), photosets, out, state)
-        save()
-
-    while state.epoch < config.finetune.epochs:
-        train_one_epoch(config, state, photos, targets, save)
-        _keep(Bundle(described, vocabulary, state.average.module), photosets, out, state)
-        state.batch, state.loss = 0, 0.0
-        save()
-
-    trained = Bundle(described, vocabulary, state.average.module.eval())
-    tune(trained, photosets, config).save(out)
+        run = resumed(run)
+    load_checkpoint(out / CHECKPOINT, run.key, run.state)
+    if run.state.epoch < config.finetune.epochs:
+        finetune(_with_classes(run))
+    if accelerator.is_main_process:
+        logger.info("tuning on the validation photos")
+        tune(run.bundle(run.state.average.module), photosets, config).save(out)
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
 
 
-def train_one_epoch(
-    config: TrainConfig,
-    state: TrainState,
-    photos: Sequence[Photo],
-    targets: Tensor,
-    save: Callable[[], None],
-) -> None:
-    """The rest of one pass over the photos through all layers; `save` is called now and then."""
-    stage = config.finetune
-    transform = train_transform(replace(config.transform, input_size=stage.input_size), stage.scale)
-    dataset = TaggedImageDataset(photos, targets, config.transform, transform)
-    # Order and augmentation depend on seed, epoch and batch alone, so that a run can go on: the
-    # loader gets a generator of its own, for it draws a number when it starts.
-    dice = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
-    batches = torch.randperm(len(photos), generator=dice).split(stage.batch_size)
-    data_loader = DataLoader(
-        dataset, batch_sampler=[b.tolist() for b in batches[state.batch :]], generator=dice
+def train_head(run: Run, features: Path) -> None:
+    """Stage one, up to the first checkpoint; all processes compute features, one trains."""
+    cached = cache_features(
+        run.config, run.accelerator, run.state.model, run.photos, features, workers=run.workers
     )
-    state.model.train()
-    if stage.freeze_batch_norm:
-        freeze_batch_norm(state.model)
-    saved = time.monotonic()
-    for images, labels in data_loader:
-        logits = state.model(images.contiguous(memory_format=torch.channels_last))
-        state.loss += _step(config, logits, labels, state.optimizer, state.lr_scheduler)
-        state.average.update_parameters(state.model)
-        state.batch += 1
-        if time.monotonic() - saved >= 60 * config.checkpoint_minutes:
-            save()
-            saved = time.monotonic()
-        if state.batch % 50 == 0:
-            mean = state.loss / state.batch
-            logger.info("batch %d of %d, mean loss %.3f", state.batch, len(batches), mean)
-    state.epoch += 1
-
-
-def fit_head(
-    config: TrainConfig, model: nn.Module, photos: Sequence[Photo], targets: Tensor, cache: Path
-) -> None:
-    """Stage one: the linear head on the frozen backbone's embeddings, which are computed once."""
-    started = time.monotonic()
-    inputs = embeddings(model, photos, config.transform, cache)
-    logger.info("embeddings of %d photos: %.0f s", len(photos), time.monotonic() - started)
-    _, head = split_head(model)
-    stage = config.head
-    optimizer = AdamW(head.parameters(), lr=stage.lr, weight_decay=stage.weight_decay)
-    batches = math.ceil(len(photos) / stage.batch_size)
-    lr_scheduler = _cosine(optimizer, stage.epochs * batches)
-    head.train()  # several layers over several networks, with dropout
-    for _ in range(stage.epochs):
-        for rows in torch.randperm(len(photos)).split(stage.batch_size):
-            _step(config, head(inputs[rows]), targets[rows], optimizer, lr_scheduler)
-
-
-def freeze_batch_norm(model: nn.Module) -> None:
-    """Keep batch norm's statistics while its weights and biases go on learning."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
-def _step(
-    config: TrainConfig,
-    logits: Tensor,
-    targets: Tensor,
-    optimizer: Optimizer,
-    lr_scheduler: LRScheduler,
-) -> float:
-    loss = partial_loss(
-        logits, targets, activation=config.activation, unknown_weight=config.unknown_weight
-    )
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    lr_scheduler.step()
-    return loss.item()
-
-
-def _train_state(config: TrainConfig, model: nn.Module, photos: int) -> TrainState:
-    """Stage two before its first step, which the average begins with."""
-    stage = config.finetune
-    optimizer = AdamW(_parameter_groups(config, model))
-    return TrainState(
-        model=model,
-        average=AveragedModel(model, avg_fn=_running_average(stage.ema_decay)),
-        optimizer=optimizer,
-        lr_scheduler=_cosine(optimizer, stage.epochs * math.ceil(photos / stage.batch_size)),
-    )
-
-
-def _parameter_groups(config: TrainConfig, model: nn.Module) -> list[dict[str, Any]]:
-    """The head at full learning rate, the backbone below it; no decay on biases and norms."""
-    stage = config.finetune
-    head, _ = split_head(model)
-    groups = []
-    for name, parameter in model.named_parameters():
-        of_head = name.startswith(head + ".")
-        groups.append(
-            {
-                "params": [parameter],
-                "lr": stage.lr * (1.0 if of_head else stage.backbone_lr_scale),
-                "weight_decay": stage.weight_decay if parameter.ndim > 1 else 0.0,
-            }
+    if run.accelerator.is_main_process:
+        if run.classes:
+            save_class_targets(run.out / CLASSES, run.state.model, cached[0], run.classes)
+        losses = fit_head(
+            run.config, run.state.model, cached, _with_classes(run).targets, run.classes
         )
-    return groups
+        log_head(run.out, losses)
+        splits = {*run.config.train_splits, "val"}
+        photos = [photo for s in run.photosets for photo in s.photos if photo.split in splits]
+        save_seen(run.out / SEEN, photos)
+        with RunLog(run.out, 0) as log:
+            keep(run, run.state.model, log, losses[-1] if losses else None)
+        run.save()
+    run.accelerator.wait_for_everyone()
 
 
-def _running_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """An exponential moving average that follows fast at first, when there is little to average."""
-
-    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        step = float(count)
-        return averaged.lerp(current, 1 - min(decay, (1 + step) / (10 + step)))
-
-    return average
+def _with_classes(run: Run) -> Run:
+    """The run with what the network is to keep telling apart beside each photo's tags."""
+    if not run.classes:
+        return run
+    return replace(run, targets=torch.cat([run.targets, load_class_targets(run.out / CLASSES)], 1))
 
 
-def _cosine(optimizer: Optimizer, steps: int) -> LambdaLR:
-    """Up over the first twentieth of the steps, then down to zero along a cosine."""
-    warm_up = max(1, steps // 20)
-
-    def scale(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
-
-    return LambdaLR(optimizer, scale)
-
-
-def _keep(bundle: Bundle, photosets: Sequence[PhotoSet], out: Path, state: TrainState) -> None:
-    """Write the bundle, and a line of metrics on each set's validation photos."""
-    bundle.model.eval()
-    bundle.save(out)
-    recommender = Recommender(bundle)
-    validation = {
-        photoset.name: evaluate(recommender, photoset.split("val"), photoset.vocabulary)
-        for photoset in photosets
-        if photoset.split("val")
-    }
-    loss = state.loss / state.batch if state.batch else None
-    _log(out / LOG, {"epoch": state.epoch, "loss": loss, "val": validation})
-    for name, report in validation.items():
-        logger.info(
-            "epoch %d, %s: precision@1 %.1f  recall@5 %.1f  accuracy@5 %.1f",
-            *(state.epoch, name, report["precision_at_1"]),
-            *(report["recall_at_5"], report["accuracy_at_5"]),
-        )
-
-
-def _log(path: Path, line: dict[str, Any]) -> None:
-    """Add an epoch's line; epoch 0 begins the file, and one that is done again has its line again.
-
-    A run that was killed between the line and the checkpoint does its last epoch twice.
-    """
-    lines = path.read_text(encoding="utf-8").splitlines() if line["epoch"] else []
-    path.write_text("\n".join([*lines[: line["epoch"]], json.dumps(line)]) + "\n", encoding="utf-8")
-
-
-def _provenance(config: TrainConfig) -> dict[str, Any]:
-    return {
-        "config": asdict(config),
-        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
-    }
+def _spare_cores(accelerator: Accelerator) -> int:
+    if accelerator.device.type == "cpu":
+        return 0
+    return (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; exit 1 with one line when the data or the weights cannot be used."""
+    """Train; exit 1 with one line when the data or the weights cannot be used, 143 on SIGTERM."""
     parser = argparse.ArgumentParser(description="Train a model on tagged photos.")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML")
     parser.add_argument(
@@ -291,8 +146,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="take weights whose licence rules out commercial use, such as torchvision's SWAG",
     )
+    parser.add_argument(
+        "--features",
+        type=Path,
+        metavar="DIR",
+        help="keep stage one's features here, for other runs too (default: in the run's folder)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that decode photos (default: 0 on CPU, the cores beside a GPU)",
+    )
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    set_up_logging()
     keep_freed_memory()
     try:
         config = TrainConfig.load(args.config)
@@ -303,10 +170,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.weights or config.weights,
             args.out,
             accept_noncommercial=args.accept_noncommercial,
+            features=args.features,
+            workers=args.workers,
         )
     except DataError as err:
         logger.error("%s", err)
         return 1
+    except Terminated as err:
+        logger.info("%s; give the same command again to go on", err)
+        return 143
     logger.info("the model is in %s: evaluate it, then export it", args.out)
     return 0
 

@@ -26,6 +26,7 @@ def load_backbone(
     architecture: str,
     weights: str | Sequence[str],
     *,
+    classes: int = 0,
     accept_noncommercial: bool = False,
 ) -> list[dict[str, str]]:
     """Copy pretrained weights into all layers but the head.
@@ -34,6 +35,8 @@ def load_backbone(
         model: the network, changed in place.
         architecture: its name; see ModelConfig.
         weights: for each of its networks, or one for all; see `find_source`.
+        classes: the network's last outputs that go on telling apart the weights' own classes; for
+            one network only.
         accept_noncommercial: take weights whose licence rules out commercial use, too.
 
     Returns:
@@ -69,7 +72,10 @@ def load_backbone(
         )
         state = _of_branch(read_state(path), index)
         try:
-            _load(network, head, _renamed(name, network, state))
+            state = _renamed(name, network, state)
+            _load(network, head, state)
+            if classes:
+                _keep_classes(network, head, state, classes)
         except (RuntimeError, ValueError) as err:
             raise DataError(f"the weights {path.name} do not fit {name}: {err}") from err
         origin = source.url if source.is_url else path.name
@@ -140,6 +146,20 @@ def _renamed(name: str, network: nn.Module, state: dict[str, Tensor]) -> dict[st
         )
         return dict(stretched)
     return state
+
+
+def _keep_classes(network: nn.Module, head: str, state: Mapping[str, Tensor], classes: int) -> None:
+    """The weights' own head into the network's last outputs.
+
+    Raises:
+        ValueError: they tell other classes apart, or come without a head.
+    """
+    for name, parameter in network.get_submodule(head).named_parameters():
+        kept = state.get(f"{head}.{name}")
+        if kept is None or len(kept) != classes:
+            raise ValueError(f"they do not tell {classes} classes apart: see {head}.{name}")
+        with torch.no_grad():
+            parameter[-classes:] = kept
 
 
 def _load(network: nn.Module, head: str, state: Mapping[str, Tensor]) -> None:

@@ -1,0 +1,1 @@
+"""Commands that print figures: times, memory, and speeds beside others in one run."""

@@ -1,0 +1,60 @@
+"""Stage one: the linear head on the frozen backbone's features."""
+
+import logging
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from hashstagram.model import split_head
+from training.config import TrainConfig
+from training.features import Features
+from training.loss import network_loss
+from training.optimizer import cosine_schedule
+from training.progress import track
+from training.seed import seed_of
+
+logger = logging.getLogger(__name__)
+
+
+def fit_head(
+    config: TrainConfig, model: nn.Module, features: Features, targets: Tensor, classes: int = 0
+) -> list[float]:
+    """Train the head in place; the mean loss of each epoch.
+
+    Args:
+        config: the stage's and the loss's.
+        model: the network whose last linear layer is trained.
+        features: (views, photos, width); a step reads its own rows only.
+        targets: (photos, outputs), see network_loss.
+        classes: see network_loss.
+    """
+    stage = config.head
+    _, head = split_head(model)
+    head.train()  # several layers over several networks, with dropout
+    weight = next(head.parameters())
+    dice = torch.Generator().manual_seed(seed_of(config.seed))
+    steps = math.ceil(len(targets) / stage.batch_size)
+    optimizer = AdamW(head.parameters(), lr=stage.lr, weight_decay=stage.weight_decay, fused=True)
+    lr_scheduler = cosine_schedule(optimizer, stage.epochs * steps)
+    losses = []
+    for _ in track(range(stage.epochs), "head", stage.epochs):
+        total = 0.0
+        views = torch.randint(len(features), (len(targets),), generator=dice)
+        for rows in torch.randperm(len(targets), generator=dice).tensor_split(steps):
+            inputs = torch.from_numpy(features[views[rows].numpy(), rows.numpy()])
+            logits = head(inputs.to(weight.device, weight.dtype))
+            truth = targets[rows].to(logits.device, logits.dtype)
+            loss = network_loss(logits, truth, config.loss, classes).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            lr_scheduler.step()
+            total += loss.item()
+        losses.append(total / steps)
+    if losses:
+        logger.info(
+            "head: mean loss %.3f, after %d epochs %.3f", losses[0], len(losses), losses[-1]
+        )
+    return losses

@@ -1,0 +1,50 @@
+"""Optimizer: what is stepped how far. Parameter groups, learning-rate schedule, weight average."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from hashstagram.model import split_head
+from training.config import FinetuneConfig
+
+
+def parameter_groups(model: nn.Module, stage: FinetuneConfig) -> list[dict[str, Any]]:
+    """The head at full learning rate, the backbone below it; no decay on biases and norms."""
+    head, _ = split_head(model)
+    groups = []
+    for name, parameter in model.named_parameters():
+        of_head = name.startswith(head + ".")
+        groups.append(
+            {
+                "params": [parameter],
+                "lr": stage.lr * (1.0 if of_head else stage.backbone_lr_scale),
+                "weight_decay": stage.weight_decay if parameter.ndim > 1 else 0.0,
+            }
+        )
+    return groups
+
+
+def cosine_schedule(optimizer: Optimizer, steps: int) -> LambdaLR:
+    """Up over the first twentieth of the steps, then down to zero along a cosine."""
+    warm_up = max(1, steps // 20)
+
+    def scale(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+    return LambdaLR(optimizer, scale)
+
+
+def running_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential moving average that follows fast at first, when there is little to average."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        step = float(count)
+        return averaged.lerp(current, 1 - min(decay, (1 + step) / (10 + step)))
+
+    return average

@@ -1,0 +1,181 @@
+"""Run: what both stages of a training run work with, and how its results are kept."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.swa_utils import AveragedModel
+
+from hashstagram.bundle import CONFIG, Bundle, BundleConfig
+from hashstagram.model import create_model
+from hashstagram.recommender import Recommender
+from hashstagram.vocabulary import Vocabulary
+from training.checkpoint import CHECKPOINT, TrainState, run_key, save_checkpoint
+from training.classes import read_off
+from training.config import TrainConfig
+from training.dataset import training_photos
+from training.evaluate import evaluate
+from training.harrison import DataError
+from training.optimizer import cosine_schedule, parameter_groups, running_average
+from training.photoset import Photo, PhotoSet
+from training.provenance import provenance
+from training.runlog import RunLog
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What both stages work with.
+
+    Args:
+        config: what was asked for.
+        accelerator: this process, its device, and the other processes.
+        photosets: what is validated on.
+        photos: what is trained on.
+        targets: (photos, tags that are taught), see training.loss.
+        described: the configuration of the bundle.
+        vocabulary: the tags: those that are taught, then those that are read off classes.
+        state: what changes.
+        out: the run's folder.
+        key: see run_key.
+        workers: processes that decode photos for this one.
+    """
+
+    config: TrainConfig
+    accelerator: Accelerator
+    photosets: Sequence[PhotoSet]
+    photos: Sequence[Photo]
+    targets: Tensor
+    described: BundleConfig
+    vocabulary: Vocabulary
+    state: TrainState
+    out: Path
+    key: str
+    workers: int
+
+    @property
+    def classes(self) -> int:
+        """How many of the classes that the weights came with the network keeps; mostly none."""
+        return self.described.classes.count if self.described.classes else 0
+
+    def bundle(self, model: nn.Module) -> Bundle:
+        """A network of this run as it would be served."""
+        return Bundle(self.described, self.vocabulary, model.eval())
+
+    def save(self) -> None:
+        """Write the checkpoint; one process does it for all."""
+        if self.accelerator.is_main_process:
+            save_checkpoint(self.out / CHECKPOINT, self.key, self.state)
+
+
+def create_run(
+    config: TrainConfig,
+    accelerator: Accelerator,
+    photosets: Sequence[PhotoSet],
+    weights: str | Sequence[str],
+    out: Path,
+    workers: int,
+) -> Run:
+    """A run with a network that has fresh weights, before its first step."""
+    torch.manual_seed(config.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    vocabulary = Vocabulary.build(
+        (photo.tags for photoset in photosets for photo in photoset.split(*config.train_splits)),
+        max_tags=config.max_tags,
+        min_count=config.min_count,
+    )
+    photos, targets = training_photos(photosets, vocabulary, config.train_splits)
+    classes = read_off(vocabulary) if config.loss.keep_classes else None
+    described = BundleConfig(
+        config.name,
+        config.model(len(vocabulary) + (classes.count if classes else 0)),
+        config.transform,
+        config.loss.activation,
+        classes=classes,
+        training=provenance(config, photosets),
+    )
+    model = create_model(described.model).to(accelerator.device)
+    model = model.to(memory_format=torch.channels_last)
+    return Run(
+        config,
+        accelerator,
+        photosets,
+        photos,
+        targets,
+        described,
+        Vocabulary((*vocabulary.tags, *(classes.tags if classes else ()))),
+        create_state(config, accelerator, model, len(photos)),
+        out,
+        run_key(config, weights, photos),
+        workers,
+    )
+
+
+def resumed(run: Run) -> Run:
+    """The run with what its folder says of the weights that it began with.
+
+    They may be out of reach by now.
+    """
+    training = BundleConfig.load(run.out / CONFIG).training
+    return replace(run, described=replace(run.described, training=training))
+
+
+def create_state(
+    config: TrainConfig, accelerator: Accelerator, model: nn.Module, photos: int
+) -> TrainState:
+    """Stage two before its first step, which the average begins with."""
+    stage = config.finetune
+    optimizer = AdamW(parameter_groups(model, stage))
+    lr_scheduler = cosine_schedule(optimizer, stage.epochs * stage.steps(photos))
+    return TrainState(
+        model=model,
+        average=AveragedModel(model, avg_fn=running_average(stage.ema_decay)),
+        optimizer=accelerator.prepare_optimizer(optimizer),
+        lr_scheduler=lr_scheduler,
+        scaler=accelerator.scaler,
+    )
+
+
+def create_accelerator(config: TrainConfig) -> Accelerator:
+    """This process's device, and what ties it to the others that torchrun started.
+
+    Raises:
+        DataError: the device has no such precision.
+    """
+    try:
+        return Accelerator(
+            cpu=not torch.accelerator.is_available(),
+            mixed_precision=config.finetune.mixed_precision,
+            # The others wait while one process trains the head or validates.
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
+        )
+    except ValueError as err:
+        raise DataError(str(err)) from err
+
+
+def keep(run: Run, model: nn.Module, log: RunLog, loss: float | None) -> None:
+    """Write the bundle, and a line of metrics on each set's validation photos."""
+    bundle = run.bundle(model)
+    bundle.save(run.out)
+    recommender = Recommender(bundle, str(run.accelerator.device))
+    validation = {
+        photoset.name: evaluate(recommender, photoset.split("val"), photoset.vocabulary)
+        for photoset in run.photosets
+        if photoset.split("val")
+    }
+    state = run.state
+    lr = state.lr if state.epoch else None
+    log.epoch(state.step, {"epoch": state.epoch, "loss": loss, "lr": lr, "val": validation})
+    for name, report in validation.items():
+        logger.info(
+            "epoch %d, %s: precision@1 %.1f  recall@5 %.1f  accuracy@5 %.1f",
+            *(state.epoch, name, report["precision_at_1"]),
+            *(report["recall_at_5"], report["accuracy_at_5"]),
+        )
