@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -35,6 +36,20 @@ freeze_batch_norm = false
 """
 
 
+@pytest.fixture
+def few(harrison_root: Path, tmp_path: Path) -> Path:
+    """The first 40 of the little photos."""
+    root = tmp_path / "few"
+    root.mkdir()
+    for number in range(40):
+        shutil.copy(harrison_root / f"{number:03}.jpg", root)
+    shutil.copy(harrison_root / "vocab_index.txt", root)
+    tags = (harrison_root / "tag_list.txt").read_text().splitlines(keepends=True)
+    (root / "tag_list.txt").write_text("".join(tags[:40]))
+    (root / "data_list.txt").write_text("".join(f"few/{n:03}.jpg\n" for n in range(40)))
+    return root
+
+
 def publish(downloads: Downloads) -> list[str]:
     """Random weights of both networks, one as a file and one in a package, with their hashes."""
     torch.manual_seed(0)
@@ -54,11 +69,11 @@ def publish(downloads: Downloads) -> list[str]:
 
 
 def test_two_branches_train_evaluate_export_and_build(
-    downloads: Downloads, harrison_root: Path, tmp_path: Path, jpeg: bytes
+    downloads: Downloads, few: Path, tmp_path: Path, jpeg: bytes
 ) -> None:
     weights = publish(downloads)
     (tmp_path / "c.toml").write_text(CONFIG.format(weights=json.dumps(weights)))
-    run, out, data = tmp_path / "run", tmp_path / "bundle", ["--data", str(harrison_root)]
+    run, out, data = tmp_path / "run", tmp_path / "bundle", ["--data", str(few)]
     config = ["--config", str(tmp_path / "c.toml")]
     assert train.main([*config, *data, "--out", str(run)]) == 0
     assert downloads.asked == ["/objects.pth", "/scenes.whl"]
@@ -81,11 +96,11 @@ def test_two_branches_train_evaluate_export_and_build(
 
 
 def test_weights_that_are_not_what_they_should_be_end_the_run_in_one_line(
-    downloads: Downloads, harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    downloads: Downloads, few: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = publish(downloads)
     (tmp_path / "c.toml").write_text(CONFIG.format(weights='"none"'))
-    arguments = ["--config", str(tmp_path / "c.toml"), "--data", str(harrison_root)]
+    arguments = ["--config", str(tmp_path / "c.toml"), "--data", str(few)]
     wrong = first[:-64] + "0" * 64
     arguments += ["--out", str(tmp_path / "run"), "--weights", wrong, second]
     with caplog.at_level(logging.ERROR):

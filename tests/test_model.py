@@ -128,7 +128,7 @@ def test_features_lie_side_by_side_under_layers_with_activations(
     assert name == "head"
     assert isinstance(head, nn.Sequential)
     assert len(head) == layers
-    assert head[0].in_features == width
+    assert head[0].in_features == head.in_features == width
     assert head[-1].out_features == 9
     assert any(isinstance(layer, nn.ReLU) for layer in head) == (layers > 1)
 

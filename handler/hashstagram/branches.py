@@ -6,6 +6,18 @@ import torch
 from torch import nn
 
 
+class Head(nn.Sequential):
+    """Features (N, in_features) to logits (N, num_classes), with a hidden layer if it is not 0."""
+
+    def __init__(self, in_features: int, hidden: int, num_classes: int) -> None:
+        layers: list[nn.Module] = [nn.Linear(hidden or in_features, num_classes)]
+        if hidden:
+            first = nn.Linear(in_features, hidden)
+            layers = [first, nn.ReLU(inplace=True), nn.Dropout(0.5), *layers]
+        super().__init__(*layers)
+        self.in_features = in_features
+
+
 class Branches(nn.Module):
     """Features of one or more networks side by side, then an MLP.
 
@@ -26,10 +38,7 @@ class Branches(nn.Module):
             network.set_submodule(name, nn.Identity())
         self.branches = nn.ModuleList(networks)
         width = sum(linear.in_features for _, linear in ends)
-        layers: list[nn.Module] = [nn.Linear(hidden or width, num_classes)]
-        if hidden:
-            layers = [nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Dropout(0.5), *layers]
-        self.head = nn.Sequential(*layers)
+        self.head = Head(width, hidden, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, 3, S, S) to logits (N, num_classes)."""

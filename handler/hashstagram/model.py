@@ -9,7 +9,7 @@ from torch import nn
 from torchvision import models
 from torchvision.models import get_model, list_models
 
-from hashstagram.branches import Branches, last_linear
+from hashstagram.branches import Branches, Head, last_linear
 from hashstagram.efficientnet_lite import EFFICIENTNET_LITE, efficientnet_lite
 
 HIDDEN = 1024
@@ -106,7 +106,7 @@ def _pad_same(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torc
     return (nn.functional.pad(images, padding),)
 
 
-def split_head(model: nn.Module) -> tuple[str, nn.Module]:
+def split_head(model: nn.Module) -> tuple[str, nn.Linear | Head]:
     """The name and the module of what maps a photo's embedding to tags: the layers learned anew.
 
     Mostly the last linear layer; over several networks all layers that follow their features.
@@ -114,7 +114,7 @@ def split_head(model: nn.Module) -> tuple[str, nn.Module]:
     return ("head", model.head) if isinstance(model, Branches) else last_linear(model)
 
 
-def detach_head(model: nn.Module) -> tuple[nn.Module, nn.Module]:
+def detach_head(model: nn.Module) -> tuple[nn.Module, nn.Linear | Head]:
     """The network without its head, and the head; the weights are shared.
 
     The first maps images to embeddings (N, width), the second those to logits (N, num_classes).
