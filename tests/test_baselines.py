@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from hashstagram.bundle import Bundle
 from training import baselines
 
 
@@ -26,15 +25,3 @@ def test_only_so_many_neighbours_vote() -> None:
     assert (scores > 0).sum(dim=1).tolist() == [baselines.NEIGHBOURS] * 600
     assert scores.argmax(dim=1).tolist() == list(range(600))
     assert torch.allclose(scores.sum(dim=1), torch.ones(600))
-
-
-def test_embeddings_are_what_the_head_answers_from(bundle: Bundle) -> None:
-    images = torch.rand(3, 3, 64, 64)
-    with torch.inference_mode(), baselines.kept_embeddings(bundle.model) as kept:
-        logits = bundle.model(images)
-        assert torch.allclose(bundle.model.fc(kept[0]), logits)
-    assert kept[0].shape == (3, 1024)
-    count = len(kept)
-    with torch.inference_mode():
-        bundle.model(images)
-    assert len(kept) == count

@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from hashstagram.calibration import Calibration
+from hashstagram.recommender import Recommender
 from tests.conftest import ROOT
 from training import evaluate
 from training.photoset import PhotoSet, save_seen
@@ -45,6 +47,19 @@ def test_the_report_on_photos_it_has_not_seen(trained: Path, photoset: PhotoSet)
     assert (evaluation.scores[:, photoset.vocabulary.index["photo"]] == -1).all()
     assert report["coverage"] < 100
     assert report["warnings"] == []
+
+
+def test_photos_are_scored_as_they_are_served(trained: Path, photoset: PhotoSet) -> None:
+    recommender = Recommender.from_pretrained(trained)
+    calibration = Calibration(scale=0.5, bias=tuple(0.1 * n for n in range(10)))
+    recommender.bundle = replace(
+        recommender.bundle, config=replace(recommender.bundle.config, calibration=calibration)
+    )
+    photo = photoset.photos[0]
+    scores, _ = evaluate.score_photos(recommender, [photo], photoset.vocabulary)
+    served = recommender.scores(recommender.preprocess(photo.path.read_bytes()).unsqueeze(0))
+    sky = photoset.vocabulary.index["sky"], recommender.bundle.vocabulary.index["sky"]
+    assert scores[0, sky[0]] == served[0, sky[1]]
 
 
 def test_the_report_is_the_same_again(trained: Path, photoset: PhotoSet) -> None:

@@ -1,13 +1,8 @@
 """Baselines: what any model must beat, popularity and the nearest photos that it has seen."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-
-from hashstagram.model import split_head
 
 NEIGHBOURS = 20
 CHUNK = 256  # photos: their similarities to all others are held at once
@@ -43,17 +38,3 @@ def nearest(embeddings: Tensor, known: Tensor, labels: Tensor) -> Tensor:
         shares = votes / votes.sum(dim=1, keepdim=True)
         scores.append(torch.einsum("pk,pkt->pt", shares, labels[rows].float()))
     return torch.cat(scores)
-
-
-@contextmanager
-def kept_embeddings(model: nn.Module) -> Iterator[list[Tensor]]:
-    """What goes into the head (photos, width), a tensor for each batch that the model answers."""
-    kept: list[Tensor] = []
-    _, head = split_head(model)
-    hook = head.register_forward_pre_hook(
-        lambda _, inputs: kept.append(inputs[0].detach().float().cpu())
-    )
-    try:
-        yield kept
-    finally:
-        hook.remove()

@@ -7,7 +7,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,26 +70,40 @@ def evaluate(recommender: Recommender, photos: Sequence[Photo], vocabulary: Voca
 
 
 def score_photos(
-    recommender: Recommender,
-    photos: Sequence[Photo],
-    vocabulary: Vocabulary,
-    *,
-    progress: str = "",
+    recommender: Recommender, photos: Sequence[Photo], vocabulary: Vocabulary
 ) -> tuple[Tensor, Tensor]:
-    """Scores and targets (photos, tags of the set); a tag that the model lacks scores -1.
+    """Scores and targets (photos, tags of the set); a tag that the model lacks scores -1."""
+    _, scores = _look(recommender, photos)
+    scores = in_vocabulary(scores, recommender.bundle.vocabulary, vocabulary)
+    return scores, _labels(photos, vocabulary)
 
-    Args:
-        recommender: the model.
-        photos: photos of one set.
-        vocabulary: the set's tags.
-        progress: what to write before a progress bar; none without it, or without a terminal.
+
+def embed(recommender: Recommender, photos: Sequence[Photo], *, progress: str = "") -> Tensor:
+    """The network's embeddings of photos: (photos, width).
+
+    On a terminal `progress` is written before a bar; without it there is none.
     """
-    targets = partial_targets(photos, vocabulary, vocabulary)
-    dataset = TaggedImageDataset(photos, targets, recommender.bundle.config.transform)
-    loader = DataLoader(dataset, batch_size=BATCH)
-    batches = [recommender.scores(images) for images, _ in _tracked(loader, progress)]
-    scores = in_vocabulary(torch.cat(batches), recommender.bundle.vocabulary, vocabulary)
-    return scores, targets.bool()
+    batches = _inputs(recommender, photos, progress)
+    return torch.cat([recommender.embeddings(images).cpu() for images in batches])
+
+
+def _look(
+    recommender: Recommender, photos: Sequence[Photo], *, progress: str = ""
+) -> tuple[Tensor, Tensor]:
+    """Embeddings (photos, width) and scores (photos, tags of the model), in one pass."""
+    embeddings, scores = [], []
+    for images in _inputs(recommender, photos, progress):
+        batch = recommender.embeddings(images)
+        embeddings.append(batch.float().cpu())
+        scores.append(recommender.bundle.config.calibration(recommender.raw_scores(batch)))
+    return torch.cat(embeddings), torch.cat(scores)
+
+
+def _inputs(recommender: Recommender, photos: Sequence[Photo], progress: str) -> Iterator[Tensor]:
+    nothing = torch.empty(len(photos), 0)
+    dataset = TaggedImageDataset(photos, nothing, recommender.bundle.config.transform)
+    for images, _ in _tracked(DataLoader(dataset, batch_size=BATCH), progress):
+        yield images
 
 
 def _tracked(items: Iterable[Item], progress: str) -> Iterable[Item]:
@@ -150,10 +164,9 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
     recommender = Recommender.from_pretrained(bundle)
     history = suspicion.read_history(bundle / LOG)
     photos, seen = _divide(bundle, photoset)
-    with baselines.kept_embeddings(recommender.bundle.model) as embeddings:
-        scores, targets = score_photos(
-            recommender, photos, photoset.vocabulary, progress="new photos"
-        )
+    embeddings, scores = _look(recommender, photos, progress="new photos")
+    scores = in_vocabulary(scores, recommender.bundle.vocabulary, photoset.vocabulary)
+    targets = _labels(photos, photoset.vocabulary)
     found = suspicion.not_numbers(scores)
     scores = _answerable(scores)
     labels = _labels(seen, photoset.vocabulary) if seen else targets
@@ -161,8 +174,8 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
 
     rivals = {"popularity": baselines.popularity(frequency, len(labels), len(photos))}
     if knn and seen:
-        known = _embeddings(recommender, seen, photoset.vocabulary)
-        rivals["knn"] = baselines.nearest(torch.cat(embeddings), known, labels)
+        known = embed(recommender, seen, progress="seen photos, for kNN")
+        rivals["knn"] = baselines.nearest(embeddings, known.float(), labels)
     elif knn:
         logger.info("no kNN baseline: the model has seen no photo of %s", photoset.name)
     figures = metrics.figures(scores, targets, frequency=frequency)
@@ -207,18 +220,9 @@ def _labels(photos: Sequence[Photo], vocabulary: Vocabulary) -> Tensor:
     return partial_targets(photos, vocabulary, vocabulary).bool()
 
 
-def _embeddings(
-    recommender: Recommender, photos: Sequence[Photo], vocabulary: Vocabulary
-) -> Tensor:
-    with baselines.kept_embeddings(recommender.bundle.model) as kept:
-        score_photos(recommender, photos, vocabulary, progress="seen photos, for kNN")
-    return torch.cat(kept)
-
-
 def _is_fresh(recommender: Recommender) -> bool:
-    """Whether training began without pretrained weights."""
-    config: dict[str, Any] = recommender.bundle.config.training.get("config", {})
-    return config.get("weights") == "none"
+    """Whether training began without pretrained weights, as far as the bundle says."""
+    return recommender.bundle.config.training.get("weights") in ([], "none")
 
 
 def table(report: Report) -> str:

@@ -12,20 +12,18 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from hashstagram.bundle import Bundle
 from hashstagram.calibration import Calibration
 from hashstagram.neighbours import Neighbours, NeighboursConfig, power_normalise
 from hashstagram.recommender import Recommender
 from training.config import TrainConfig, TuningConfig
-from training.dataset import TaggedImageDataset, partial_targets, training_photos
-from training.evaluate import in_vocabulary, measure
+from training.dataset import partial_targets, training_photos
+from training.evaluate import embed, in_vocabulary, measure
 from training.photoset import Photo, PhotoSet
 
 logger = logging.getLogger(__name__)
 
-BATCH = 16
 ANSWERS = 10  # of each photo's tags, the best so many teach the calibration
 
 
@@ -102,15 +100,6 @@ def build_neighbours(
 def _numbers(digests: Iterable[str]) -> Tensor:
     """Hexadecimal digests of 64 bits as signed numbers, which is what tensors hold."""
     return torch.from_numpy(np.array([int(d, 16) for d in digests], np.uint64).view(np.int64))
-
-
-def embed(recommender: Recommender, photos: Sequence[Photo]) -> Tensor:
-    """The network's embeddings of photos: (photos, width)."""
-    dataset = TaggedImageDataset(
-        photos, torch.empty(len(photos), 0), recommender.bundle.config.transform
-    )
-    loader = DataLoader(dataset, batch_size=BATCH)
-    return torch.cat([recommender.embeddings(images).cpu() for images, _ in loader])
 
 
 def _validation(
