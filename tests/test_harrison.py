@@ -31,7 +31,8 @@ def test_prepare_writes_what_it_found(harrison_root: Path) -> None:
     in_memory = open_photoset(harrison_root)
     assert main(["harrison", str(harrison_root)]) == 0
     prepared = open_photoset(harrison_root)
-    (harrison_root / "manifest.jsonl").unlink()
+    for name in ("manifest.jsonl", "broken.txt"):
+        (harrison_root / name).unlink()
     assert prepared == in_memory
     assert len(prepared.photos) == 160
     assert {photo.split for photo in prepared.photos} == {"train", "val", "test"}
