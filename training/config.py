@@ -137,7 +137,7 @@ class TuningConfig:
     """What is fitted on the validation photos once the network is trained.
 
     Args:
-        metric: what the choice is made by: a figure of training.evaluate's report.
+        metric: what the choice is made by: one of training.tuning's METRICS.
         weights: neighbours' shares in a score to choose from; see NeighboursConfig.
         balances: how far rare tags are favoured, to choose from: the exponent of the inverse of
             a tag's frequency (logit adjustment, Menon et al. 2021, arXiv 2007.07314).

@@ -8,6 +8,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from hashstagram.bundle import CARD, Bundle, check_bundle
 from hashstagram.errors import InvalidBundleError
 from training.allocator import keep_freed_memory
 from training.evaluate import SEEN, Report, evaluate_bundle
-from training.harrison import DataError
+from training.harrison import DataError, read_harrison
 from training.photoset import PhotoSet
 from training.prepare import open_photoset
+from training.usage import learn_usage
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +33,30 @@ COLUMNS = {
 }
 
 
-def export(run: Path, out: Path, *, card: str, photosets: Sequence[PhotoSet]) -> None:
+def export(
+    run: Path,
+    out: Path,
+    *,
+    card: str,
+    photosets: Sequence[PhotoSet],
+    posts: Sequence[Sequence[str]] = (),
+) -> None:
     """Write the bundle, measure what was written, and put the figures into its card.
+
+    Args:
+        run: the run's folder, or a bundle.
+        out: the bundle's folder.
+        card: what its card begins with.
+        photosets: what to measure on.
+        posts: the tags of people's posts: the bundle then answers with what people write.
 
     Raises:
         InvalidBundleError: the run folder holds no whole model.
         DataError: a photo set has no photo that the model has not seen.
     """
     bundle = Bundle.load(run)
+    if posts:
+        bundle = replace(bundle, usage=learn_usage(bundle.vocabulary, photosets, posts))
     bundle.save(out, dtype=torch.float16)
     if (run / SEEN).exists():
         shutil.copy(run / SEEN, out / SEEN)
@@ -101,12 +119,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--data", type=Path, action="append", default=[], metavar="ROOT", help="measure on this set"
     )
+    parser.add_argument(
+        "--usage",
+        type=Path,
+        metavar="ROOT",
+        help="answer with what people write: a set in HARRISON's format, needed without images",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_freed_memory()
     try:
         card = args.card.read_text(encoding="utf-8") if args.card else ""
-        export(args.run, args.out, card=card, photosets=[open_photoset(r) for r in args.data])
+        posts = read_harrison(args.usage).tags if args.usage else ()
+        photosets = [open_photoset(root) for root in args.data]
+        export(args.run, args.out, card=card, photosets=photosets, posts=posts)
     except (DataError, InvalidBundleError, OSError) as err:
         logger.error("%s", err)
         return 1

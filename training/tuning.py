@@ -4,7 +4,7 @@ How much the neighbours have a say, how far rare tags are favoured, and the cali
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,13 +17,23 @@ from hashstagram.bundle import Bundle
 from hashstagram.calibration import Calibration
 from hashstagram.neighbours import Neighbours, NeighboursConfig, power_normalise
 from hashstagram.recommender import Recommender
+from training import metrics
 from training.config import TrainConfig, TuningConfig
 from training.dataset import partial_targets, training_photos
-from training.evaluate import embed, in_vocabulary, measure
+from training.evaluate import embed, in_vocabulary
 from training.photoset import Photo, PhotoSet
 
 logger = logging.getLogger(__name__)
 
+# What a choice can be made by, as shares from 0 to 1.
+METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
+    "precision_at_1": lambda scores, targets: float(metrics.precision_at_k(scores, targets, 1)),
+    "recall_at_5": lambda scores, targets: float(metrics.recall_at_k(scores, targets, 5)),
+    "mean_average_precision": lambda scores, targets: float(
+        metrics.mean_average_precision(scores, targets)
+    ),
+    "f1": lambda scores, targets: float(metrics.per_word(scores, targets).f1),
+}
 ANSWERS = 10  # of each photo's tags, the best so many teach the calibration
 
 
@@ -52,15 +62,19 @@ def tune(bundle: Bundle, photosets: Sequence[PhotoSet], config: TrainConfig) -> 
     if not any(photoset.split("val") for photoset in photosets):
         logger.warning("no validation photos: neighbours and calibration are left out")
         return recommender.bundle
-    photos, targets = training_photos(photosets, bundle.vocabulary, config.train_splits)
-    index = build_neighbours(recommender, photos, targets, stage.dims)
+    photos, targets = training_photos(
+        photosets, bundle.vocabulary, tuple({*config.train_splits, "val"})
+    )
+    embeddings = embed(recommender, photos)
+    learnt = torch.tensor([photo.split in config.train_splits for photo in photos])
+    index = build_neighbours(photos, embeddings, targets, learnt, stage.dims)
     voting = NeighboursConfig(weight=0.0, k=stage.k, sharpness=stage.sharpness)
     validations = [
         _validation(recommender, photoset, index, voting)
         for photoset in photosets
         if photoset.split("val")
     ]
-    rarity = -(((targets == 1).sum(dim=0) + 0.5) / len(targets)).log()  # (tags,)
+    rarity = -(((targets[learnt] == 1).sum(dim=0) + 0.5) / learnt.sum()).log()  # (tags,)
     weight, balance = _best(bundle, validations, rarity, stage)
     voting = replace(voting, weight=weight)
     calibration = _calibrate(bundle, validations, weight, balance * rarity)
@@ -69,32 +83,34 @@ def tune(bundle: Bundle, photosets: Sequence[PhotoSet], config: TrainConfig) -> 
         "neighbours count %.0f %%, rare tags' exponent %.2f, scores' logits × %.2f",
         *(100 * weight, balance, calibration.scale),
     )
-    if stage.index_validation and "val" not in config.train_splits:
-        splits = (*config.train_splits, "val")
-        photos, targets = training_photos(photosets, bundle.vocabulary, splits)
-        index = build_neighbours(recommender, photos, targets, stage.dims)
+    if stage.index_validation:
+        index = build_neighbours(photos, embeddings, targets, learnt | True, stage.dims)
     tuned = replace(plain, neighbours=voting if weight else None, calibration=calibration)
     return replace(bundle, config=tuned, neighbours=index if weight else None)
 
 
 def build_neighbours(
-    recommender: Recommender, photos: Sequence[Photo], targets: Tensor, dims: int
+    photos: Sequence[Photo], embeddings: Tensor, targets: Tensor, chosen: Tensor, dims: int
 ) -> Neighbours:
-    """An index of photos by their embeddings' first principal components, at most `dims`.
+    """An index of some photos by their embeddings' first principal components.
 
-    `targets` are partial_targets (photos, tags); a tag that a photo's set does not know is none.
+    Args:
+        photos: the photos.
+        embeddings: theirs (photos, width).
+        targets: their partial_targets (photos, tags); a tag that is not known is none.
+        chosen: (photos,) boolean: which are to be in the index.
+        dims: how many components at most.
     """
-    embeddings = embed(recommender, photos)
-    features = power_normalise(embeddings).numpy()
+    features = power_normalise(embeddings[chosen]).numpy()
     pca = PCA(n_components=min(dims, *features.shape), random_state=0).fit(features)
     index = Neighbours(
         mean=torch.from_numpy(pca.mean_).float(),
         projection=torch.from_numpy(pca.components_.T.copy()).float(),
         embeddings=torch.empty(0),
-        targets=targets == 1,
-        digests=_numbers(photo.digest for photo in photos),
+        targets=targets[chosen] == 1,
+        digests=_numbers(photo.digest for photo in photos)[chosen],
     )
-    return replace(index, embeddings=index.project(embeddings).half())
+    return replace(index, embeddings=index.project(embeddings[chosen]).half())
 
 
 def _numbers(digests: Iterable[str]) -> Tensor:
@@ -120,11 +136,10 @@ def _best(
     def metric(choice: tuple[float, float]) -> float:
         weight, balance = choice
         adjust = Calibration(bias=tuple((balance * rarity).tolist()))
-        total = 0.0
-        for v in validations:
-            report = measure(_scores(bundle, v, weight, adjust), v.targets)
-            total += len(v.targets) * (report | report["per_word"])[config.metric]
-        return total
+        return sum(
+            len(v.targets) * METRICS[config.metric](_scores(bundle, v, weight, adjust), v.targets)
+            for v in validations
+        )
 
     choices = [(w, b) for w in config.weights for b in config.balances]
     return max(choices, key=metric)
@@ -141,23 +156,20 @@ def _calibrate(
 ) -> Calibration:
     """Platt scaling on each photo's best tags, after rare ones were favoured by `favour`."""
     adjust = Calibration(bias=tuple(favour.tolist()))
-    pairs = [
-        pair
-        for v in validations
-        for pair in _answers(_scores(bundle, v, weight, adjust), v.targets)
-    ]
+    pairs = [_answers(_scores(bundle, v, weight, adjust), v.targets) for v in validations]
     logits = torch.cat([torch.logit(scores, eps=1e-6) for scores, _ in pairs])
     right = torch.cat([truth for _, truth in pairs])
     if right.all() or not right.any():
         return adjust
     platt = LogisticRegression(C=np.inf).fit(logits.unsqueeze(1).numpy(), right.numpy())
     scale, shift = max(float(platt.coef_[0, 0]), 0.05), float(platt.intercept_[0])
-    bias = favour * scale + shift
-    return Calibration(scale=scale, bias=tuple(round(b, 4) for b in bias.tolist()))
+    if not favour.any():
+        return Calibration(scale, shift)
+    return Calibration(scale, tuple(round(b, 4) for b in (favour * scale + shift).tolist()))
 
 
-def _answers(scores: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _answers(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The scores of each photo's best tags, and whether they are right."""
     best = scores.topk(min(ANSWERS, scores.shape[1]), dim=1)
     answered = best.values >= 0
-    yield best.values[answered], targets.gather(1, best.indices)[answered]
+    return best.values[answered], targets.gather(1, best.indices)[answered]

@@ -84,7 +84,7 @@ class Recommender:
     def raw_scores(self, embeddings: torch.Tensor) -> torch.Tensor:
         """The network's scores (N, tags), and its neighbours' where it has some, uncalibrated."""
         config, neighbours = self.bundle.config, self.bundle.neighbours
-        logits: torch.Tensor = self.head(embeddings).float().cpu()
+        logits: torch.Tensor = self.head(embeddings.to(self.device)).float().cpu()
         own = logits[:, : -config.classes.count] if config.classes else logits
         scores = own.softmax(dim=1) if config.activation == "softmax" else own.sigmoid()
         if config.classes:
