@@ -54,6 +54,11 @@ class TrainState:
         """How many steps are done in all."""
         return int(self.lr_scheduler.last_epoch)
 
+    @property
+    def lr(self) -> float:
+        """The head's learning rate in the next step."""
+        return max(float(lr) for lr in self.lr_scheduler.get_last_lr())
+
     def parts(self) -> dict[str, Any]:
         """Those that have a state_dict of their own."""
         parts = {

@@ -101,7 +101,7 @@ def train_one_epoch(
         loss, stop = accelerator.reduce(told, reduction="mean").tolist()
         state.loss += loss
         if log:
-            log.scalars(state.step, {"loss": loss, "lr": max(state.lr_scheduler.get_last_lr())})
+            log.scalars(state.step, {"loss": loss, "lr": state.lr})
         if stop or time.monotonic() - saved >= 60 * config.checkpoint_minutes:
             run.save()
             saved = time.monotonic()

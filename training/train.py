@@ -92,7 +92,10 @@ def train_head(run: Run, features: Path) -> None:
 def _spare_cores(accelerator: Accelerator) -> int:
     if accelerator.device.type == "cpu":
         return 0
-    return (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
