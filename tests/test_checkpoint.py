@@ -1,92 +1,137 @@
-"""A run that is killed, and killed again, ends as if nothing had happened."""
+"""A run that is killed, and killed again, ends as if nothing had happened.
+
+KILLS=20 pytest tests/test_checkpoint.py kills more often than is worth the wait each time.
+"""
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 from training import train
 
-KILLS = 6
+KILLS = int(os.environ.get("KILLS", "5"))
+EPOCHS = max(4, 2 * KILLS // 3)
 
 CONFIG = """
 name = "colours"
 architecture = "shufflenet_v2_x0_5"
 weights = "none"
-checkpoint_minutes = 0.0
+checkpoint_minutes = {minutes}
 [transform]
 input_size = 32
 [head]
 epochs = 2
+views = 3
 [finetune]
-epochs = 8
+epochs = {epochs}
 batch_size = 8
 input_size = 32
 freeze_batch_norm = false
 """
 
 
-def arguments(folder: Path, harrison_root: Path, out: str, *, epochs: int = 8) -> list[str]:
-    config = folder / f"{epochs}.toml"
-    config.write_text(CONFIG.replace("epochs = 8", f"epochs = {epochs}"))
-    data = ["--data", str(harrison_root)]
-    return ["--config", str(config), *data, "--out", str(folder / out)]
+@pytest.fixture(scope="module")
+def photos(harrison_root: Path) -> list[str]:
+    return ["--data", str(harrison_root)]
 
 
-def start(command: list[str]) -> "subprocess.Popen[bytes]":
+def configured(folder: Path, *, epochs: int = EPOCHS, minutes: float = 0.0) -> list[str]:
+    config = folder / f"{epochs}-{minutes}.toml"
+    config.write_text(CONFIG.format(epochs=epochs, minutes=minutes))
+    return ["--config", str(config)]
+
+
+def start(command: list[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "training.train", *command],
         cwd=ROOT,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
 
 
+def finish(command: list[str]) -> str:
+    process = start(command)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    return said
+
+
+def wait_for_a_change(process: "subprocess.Popen[str]", path: Path) -> None:
+    before = path.stat().st_mtime if path.exists() else 0.0
+    while process.poll() is None and (not path.exists() or path.stat().st_mtime == before):
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(photos: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    finish([*configured(folder), *photos, "--out", str(folder / "run")])
+    return folder / "run"
+
+
+def assert_same(one: Path, two: Path) -> None:
+    for name in ("weights.safetensors", "metrics.jsonl", "curves.svg", "seen_photos.npy"):
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(
-    harrison_root: Path, tmp_path: Path
+    undisturbed: Path, photos: list[str], tmp_path: Path
 ) -> None:
-    undisturbed, killed = (arguments(tmp_path, harrison_root, out) for out in ("one", "two"))
-    assert start(undisturbed).wait() == 0
+    two = tmp_path / "two"
+    command = [*configured(tmp_path), *photos, "--out", str(two)]
     dice = random.Random()
-    checkpoint = tmp_path / "two" / "checkpoint.pt"
+    # The first two lives end in stage one, the later ones in stage two.
+    signs = ["features", "tensorboard/head"] + (KILLS - 2) * ["checkpoint.pt"]
     kills = 0
-    while kills < KILLS:
-        process = start(killed)
-        before = checkpoint.stat().st_mtime if checkpoint.exists() else 0.0
-        while process.poll() is None and (
-            not checkpoint.exists() or checkpoint.stat().st_mtime == before
-        ):
-            time.sleep(0.02)
-        time.sleep(dice.uniform(0, 0.6))
-        if process.poll() is not None:  # it came to its end before the blow
-            break
+    for sign in signs:
+        process = start(command)
+        wait_for_a_change(process, two / sign)
+        time.sleep(dice.uniform(0, 0.5))
+        kills += process.poll() is None  # it may come to its end before the blow
         process.kill()
-        process.wait()
-        kills += 1
-    assert kills >= 2
-    assert start(killed).wait() == 0
-    for name in ("weights.safetensors", "metrics.jsonl", "seen_photos.npy"):
-        one, two = ((tmp_path / out / name).read_bytes() for out in ("one", "two"))
-        assert one == two, name
+        process.communicate()
+    assert kills >= KILLS / 2
+    finish(command)
+    assert_same(undisturbed, two)
+
+
+def test_sigterm_saves_and_says_so(undisturbed: Path, photos: list[str], tmp_path: Path) -> None:
+    two = tmp_path / "two"
+    command = [*configured(tmp_path, minutes=60), *photos, "--out", str(two)]
+    process = start(command)
+    wait_for_a_change(process, two / "checkpoint.pt")  # after stage one
+    wait_for_a_change(process, two / "checkpoint.pt")  # after the first epoch
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 143
+    assert "give the same command again" in said
+    assert f"of {EPOCHS} epochs done" in finish(command)
+    assert_same(undisturbed, two)
 
 
 def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(
-    harrison_root: Path, tmp_path: Path
+    photos: list[str], tmp_path: Path
 ) -> None:
-    command = arguments(tmp_path, harrison_root, "run", epochs=1)
-    assert train.main(command) == 0
+    command = [*photos, "--out", str(tmp_path / "run")]
+    assert train.main([*configured(tmp_path, epochs=1), *command]) == 0
     weights = tmp_path / "run" / "weights.safetensors"
     before = weights.read_bytes()
-    assert train.main(command) == 0
-    assert train.main(arguments(tmp_path, harrison_root, "run", epochs=2)) == 1
+    assert train.main([*configured(tmp_path, epochs=1), *command]) == 0
+    assert train.main([*configured(tmp_path, epochs=2), *command]) == 1
     assert weights.read_bytes() == before
 
 
-def test_half_a_checkpoint_is_never_read(harrison_root: Path, tmp_path: Path) -> None:
-    command = arguments(tmp_path, harrison_root, "run", epochs=1)
+def test_half_a_checkpoint_is_never_read(photos: list[str], tmp_path: Path) -> None:
+    command = [*configured(tmp_path, epochs=1), *photos, "--out", str(tmp_path / "run")]
     assert train.main(command) == 0
     (tmp_path / "run" / "checkpoint.part").write_bytes(b"half")
     assert train.main(command) == 0

@@ -150,7 +150,7 @@ def create_accelerator(config: TrainConfig) -> Accelerator:
         DataError: the device has no such precision.
     """
     try:
-        return Accelerator(
+        accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),
             mixed_precision=config.finetune.mixed_precision,
             # The others wait while one process trains the head or validates.
@@ -158,6 +158,10 @@ def create_accelerator(config: TrainConfig) -> Accelerator:
         )
     except ValueError as err:
         raise DataError(str(err)) from err
+    precision = config.finetune.mixed_precision
+    if precision != "no" and not accelerator.native_amp:
+        raise DataError(f"{precision} does nothing on {accelerator.device}: choose another")
+    return accelerator
 
 
 def keep(run: Run, model: nn.Module, log: RunLog, loss: float | None) -> None:

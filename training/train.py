@@ -123,7 +123,10 @@ def _with_classes(run: Run) -> Run:
 def _spare_cores(accelerator: Accelerator) -> int:
     if accelerator.device.type == "cpu":
         return 0
-    return (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
