@@ -1,0 +1,82 @@
+"""Classes that a network was pretrained on: read off as tags, and kept while it learns others."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import get_model
+
+from hashstagram.bundle import Bundle
+from hashstagram.classes import PretrainedClasses
+from hashstagram.errors import InvalidBundleError
+from hashstagram.recommender import Recommender
+from hashstagram.vocabulary import Vocabulary
+from tests.test_pipeline import CONFIG
+from training import train
+from training.classes import read_off
+from training.config import LossConfig
+from training.loss import network_loss, partial_loss
+
+
+def test_a_tags_score_is_its_classes_share() -> None:
+    classes = PretrainedClasses(4, {"cat": (0, 2), "piano": (3,)})
+    shares = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
+    torch.testing.assert_close(classes.scores(shares.log()), torch.tensor([[0.4, 0.4]]))
+    with pytest.raises(ValueError, match="'dog'"):
+        PretrainedClasses(4, {"dog": (4,)})
+
+
+def test_the_table_names_imagenets_classes_and_leaves_taught_tags_alone() -> None:
+    classes = read_off(Vocabulary(("cat", "beach")))
+    assert classes.count == 1000
+    assert "cat" not in classes.tags
+    assert classes.tags["pizza"] == (963,)
+
+
+def test_what_was_known_is_held_where_it_was() -> None:
+    config = LossConfig(keep_classes=2.0)
+    logits, known = torch.randn(3, 5), torch.tensor([[0.7, 0.3]] * 3)
+    tags = torch.tensor([[1.0, 0.0, -1.0]] * 3)
+    loss = network_loss(logits, torch.cat([tags, known], dim=1), config, classes=2)
+    kept = -(known * logits[:, 3:].log_softmax(dim=1)).sum(dim=1)
+    torch.testing.assert_close(loss, partial_loss(logits[:, :3], tags, config) + 2 * kept)
+    logits[:, 3:] = known.log()  # nothing forgotten: no gradient
+    logits.requires_grad_()
+    network_loss(logits, torch.cat([tags, known], dim=1), config, classes=2).sum().backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad[:, 3:], torch.zeros(3, 2), atol=1e-6, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def run(harrison_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that keeps the thousand classes of its weights, for which random ones will do."""
+    folder = tmp_path_factory.mktemp("classes")
+    torch.manual_seed(5)
+    network = get_model("shufflenet_v2_x0_5", weights=None)
+    save_file(network.state_dict(), folder / "imagenet.safetensors")
+    text = CONFIG.replace("epochs = 12", "epochs = 2") + "\n[loss]\nkeep_classes = 1.0\n"
+    (folder / "classes.toml").write_text(text)
+    arguments = ["--config", str(folder / "classes.toml"), "--data", str(harrison_root)]
+    arguments += ["--weights", str(folder / "imagenet.safetensors"), "--out", str(folder / "run")]
+    assert train.main(arguments) == 0
+    return folder / "run"
+
+
+def test_a_run_keeps_classes_and_answers_with_their_tags(run: Path, jpeg: bytes) -> None:
+    recommender = Recommender.from_pretrained(run)
+    tags = recommender.bundle.vocabulary.tags
+    assert tags[0] == "photo"
+    assert set(tags[1:5]) == {"grass", "night", "sky", "sunset"}
+    assert "pizza" in tags[5:]
+    assert recommender.bundle.config.model.num_classes == 5 + 1000
+    [answer] = recommender.recommend([jpeg], k=len(tags))
+    assert {hashtag.tag for hashtag in answer} == set(tags)
+
+
+def test_tags_that_do_not_fit_the_classes_are_refused(run: Path, tmp_path: Path) -> None:
+    bundle = Bundle.load(run)
+    shorter = Vocabulary(bundle.vocabulary.tags[:-1])
+    Bundle(bundle.config, shorter, bundle.model).save(tmp_path / "b")
+    with pytest.raises(InvalidBundleError, match="classes' tags"):
+        Bundle.load(tmp_path / "b")
