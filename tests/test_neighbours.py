@@ -65,5 +65,6 @@ def test_calibration_keeps_a_tags_photos_in_order() -> None:
     milder = Calibration(scale=0.5, bias=(-1.0, 0.0))(scores)
     assert (milder.diff(dim=0) > 0).all()
     assert milder[1, 0] == pytest.approx(torch.tensor(-1.0).sigmoid().item())
+    assert Calibration(abstain_below=0.3).abstains(scores).tolist() == [True, False, False]
     with pytest.raises(ValueError, match="scale"):
         Calibration(scale=-1.0)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
-from training.config import TrainConfig
+from training.config import TrainConfig, TuningConfig
 from training.harrison import DataError
 from training.photoset import Photo
 
@@ -71,8 +71,12 @@ class TrainState:
 
 
 def run_key(config: TrainConfig, weights: str | Sequence[str], photos: Sequence[Photo]) -> str:
-    """A fingerprint of what a run was asked to do: configuration, weights, photos and tags."""
-    asked = [asdict(config), str(weights), [[photo.digest, photo.tags] for photo in photos]]
+    """A fingerprint of what a run was asked to do: configuration, weights, photos and tags.
+
+    Tuning comes after training, and may be done again in another way.
+    """
+    trained = replace(config, tuning=TuningConfig())
+    asked = [asdict(trained), str(weights), [[photo.digest, photo.tags] for photo in photos]]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 

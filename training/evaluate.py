@@ -179,6 +179,7 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
     elif knn:
         logger.info("no kNN baseline: the model has seen no photo of %s", photoset.name)
     figures = metrics.figures(scores, targets, frequency=frequency)
+    abstained = recommender.bundle.config.calibration.abstains(scores)
     report = {
         "set": photoset.name,
         "photos": len(photos),
@@ -190,6 +191,7 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
         "baselines": {
             name: measure(theirs, targets, frequency=frequency) for name, theirs in rivals.items()
         },
+        "abstained": round(100 * float(abstained.float().mean()), 2),
         "reliability": [asdict(each) for each in metrics.reliability(scores, targets)],
     }
 
@@ -240,6 +242,7 @@ def table(report: Report) -> str:
             f"{name:<32}{figure(report, name):>8}{interval:>17}"
             + "".join(f"{cell:>12}" for cell in cells)
         )
+    lines.append(f"{'abstained':<32}{report['abstained']:>8.1f}")
     return "\n".join(lines)
 
 

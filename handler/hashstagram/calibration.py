@@ -15,7 +15,7 @@ class Calibration:
     Args:
         scale: above 1 makes scores more certain, below 1 less.
         bias: what is added to every logit, or to each tag's own.
-        abstain_below: a photo whose best score lies below has no tag worth recommending.
+        abstain_below: see `abstains`.
     """
 
     scale: float = 1.0
@@ -33,3 +33,7 @@ class Calibration:
         """Raw scores (N, tags) to calibrated ones."""
         logits = scores.clamp(min=LEAST).log() - (1 - scores).clamp(min=LEAST).log()
         return (logits * self.scale + torch.tensor(self.bias)).sigmoid()
+
+    def abstains(self, scores: Tensor) -> Tensor:
+        """Which photos (N,) have no tag worth recommending: all their scores are too low."""
+        return scores.amax(dim=1) < self.abstain_below
