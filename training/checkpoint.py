@@ -70,7 +70,7 @@ class TrainState:
         return parts | {"scaler": self.scaler} if self.scaler else parts
 
 
-def run_key(config: TrainConfig, weights: str | Path, photos: Sequence[Photo]) -> str:
+def run_key(config: TrainConfig, weights: str | Sequence[str], photos: Sequence[Photo]) -> str:
     """A fingerprint of what a run was asked to do: configuration, weights, photos and tags."""
     asked = [asdict(config), str(weights), [[photo.digest, photo.tags] for photo in photos]]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
