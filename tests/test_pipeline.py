@@ -5,6 +5,8 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from hashstagram.bundle import check_bundle
 from hashstagram.recommender import Recommender
@@ -87,6 +89,18 @@ def test_the_same_seed_gives_the_same_weights(
         assert train.main([*arguments, "--out", str(out)]) == 0
     one, two = (out / "weights.safetensors" for out in outs)
     assert one.read_bytes() == two.read_bytes()
+
+
+def test_without_a_second_stage_the_first_ones_network_is_kept(
+    harrison_root: Path, config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "head.toml").write_text(config.read_text().replace("epochs = 12", "epochs = 0"))
+    out = tmp_path / "run"
+    arguments = ["--config", str(tmp_path / "head.toml"), "--data", str(harrison_root)]
+    assert train.main([*arguments, "--out", str(out)]) == 0
+    trained = torch.load(out / "checkpoint.pt")["model"]
+    for name, tensor in load_file(out / "weights.safetensors").items():
+        assert tensor.equal(trained[name]), name
 
 
 def test_export_is_smaller_measured_and_whole(

@@ -103,6 +103,8 @@ def train_head(run: Run, features: Path) -> None:
         losses = fit_head(
             run.config, run.state.model, cached, _with_classes(run).targets, run.classes
         )
+        # Without a second stage this is what is kept.
+        run.state.average.module.load_state_dict(run.state.model.state_dict())
         log_head(run.out, losses)
         splits = {*run.config.train_splits, "val"}
         photos = [photo for s in run.photosets for photo in s.photos if photo.split in splits]
