@@ -7,14 +7,12 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -28,6 +26,7 @@ from training.harrison import DataError
 from training.intervals import intervals
 from training.photoset import Photo, PhotoSet, unseen
 from training.prepare import open_photoset
+from training.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,6 @@ LOG = "metrics.jsonl"
 BATCH = 16
 
 Report = dict[str, Any]
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -102,14 +100,9 @@ def _look(
 def _inputs(recommender: Recommender, photos: Sequence[Photo], progress: str) -> Iterator[Tensor]:
     nothing = torch.empty(len(photos), 0)
     dataset = TaggedImageDataset(photos, nothing, recommender.bundle.config.transform)
-    for images, _ in _tracked(DataLoader(dataset, batch_size=BATCH), progress):
+    loader = DataLoader(dataset, batch_size=BATCH)
+    for images, _ in track(loader, progress, len(loader)) if progress else loader:
         yield images
-
-
-def _tracked(items: Iterable[Item], progress: str) -> Iterable[Item]:
-    if not progress or not sys.stderr.isatty():
-        return items
-    return track(items, progress, console=Console(stderr=True), transient=True)
 
 
 def in_vocabulary(scores: Tensor, of: Vocabulary, into: Vocabulary) -> Tensor:
@@ -224,7 +217,7 @@ def _labels(photos: Sequence[Photo], vocabulary: Vocabulary) -> Tensor:
 
 def _is_fresh(recommender: Recommender) -> bool:
     """Whether training began without pretrained weights, as far as the bundle says."""
-    return recommender.bundle.config.training.get("weights") in ([], "none")
+    return recommender.bundle.config.training.get("weights") == []
 
 
 def table(report: Report) -> str:

@@ -6,14 +6,12 @@ Run: python -m training.prepare harrison ROOT | captions FILE
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import simplejpeg
-from rich.console import Console
-from rich.progress import track
 
 from hashstagram.errors import HashstagramError, InvalidImageError
 from hashstagram.transforms import decode_image
@@ -22,6 +20,7 @@ from training.captions import bait, read_captions
 from training.duplicates import Look, look_of, same_photo
 from training.harrison import DataError, find_image, read_harrison
 from training.photoset import MANIFEST, SEEDS, SPLITS, Photo, PhotoSet, digest_of, split_of
+from training.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -117,15 +116,7 @@ def _warn(what: str, lines: Sequence[str], of: int) -> None:
 
 def _verify(rows: Sequence[Row]) -> list[tuple[Photo, Look] | str]:
     with ThreadPoolExecutor() as pool:  # Pillow decodes without holding the interpreter's lock
-        console = Console(stderr=True)
-        outcomes: Iterable[tuple[Photo, Look] | str] = track(
-            pool.map(_look_at, rows),
-            description="looking at the photos",
-            total=len(rows),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        return list(outcomes)
+        return list(track(pool.map(_look_at, rows), "looking at the photos", len(rows)))
 
 
 def _look_at(row: Row) -> tuple[Photo, Look] | str:

@@ -16,11 +16,12 @@ from hashstagram.bundle import CONFIG, Bundle, BundleConfig
 from hashstagram.model import create_model
 from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
+from training import suspicion
 from training.checkpoint import CHECKPOINT, TrainState, run_key, save_checkpoint
 from training.classes import read_off
 from training.config import TrainConfig
 from training.dataset import training_photos
-from training.evaluate import evaluate
+from training.evaluate import LOG, evaluate
 from training.harrison import DataError
 from training.optimizer import cosine_schedule, parameter_groups, running_average
 from training.photoset import Photo, PhotoSet
@@ -177,6 +178,8 @@ def keep(run: Run, model: nn.Module, log: RunLog, loss: float | None) -> None:
     state = run.state
     lr = state.lr if state.epoch else None
     log.epoch(state.step, {"epoch": state.epoch, "loss": loss, "lr": lr, "val": validation})
+    fresh = not run.described.training["weights"]
+    suspicion.warn(suspicion.jumps(suspicion.read_history(run.out / LOG)[-3:], fresh=fresh))
     for name, report in validation.items():
         logger.info(
             "epoch %d, %s: precision@1 %.1f  recall@5 %.1f  accuracy@5 %.1f",

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-METRICS = "metrics.jsonl"
+from training.evaluate import LOG
+
 CURVES = "curves.svg"
 TENSORBOARD = "tensorboard"
 
@@ -58,7 +59,7 @@ class RunLog:
             step: how many steps are done.
             line: epoch, loss, lr, and val: a report for each set.
         """
-        path = self.out / METRICS
+        path = self.out / LOG
         kept = path.read_text(encoding="utf-8").splitlines() if line["epoch"] else []
         lines = [*kept[: line["epoch"]], json.dumps(line)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -97,6 +98,6 @@ def _plot(
 ) -> None:
     for name, values in curves.items():
         axes.plot([line["epoch"] for line in lines], values, marker=".", label=name)
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.3)
