@@ -235,7 +235,7 @@ def table(report: Report) -> str:
             f"{name:<32}{figure(report, name):>8}{interval:>17}"
             + "".join(f"{cell:>12}" for cell in cells)
         )
-    lines.append(f"{'abstained':<32}{report['abstained']:>8.1f}")
+    lines.append(f"{'abstained':<32}{report['abstained']:>8.1f}".ljust(len(lines[0])))
     return "\n".join(lines)
 
 

@@ -15,7 +15,12 @@ from torch import Tensor
 
 from hashstagram.bundle import Bundle
 from hashstagram.calibration import Calibration
-from hashstagram.neighbours import Neighbours, NeighboursConfig, power_normalise
+from hashstagram.neighbours import (
+    Neighbours,
+    NeighboursConfig,
+    in_eight_bits,
+    power_normalise,
+)
 from hashstagram.recommender import Recommender
 from training import metrics
 from training.config import TrainConfig, TuningConfig
@@ -104,13 +109,13 @@ def build_neighbours(
     features = power_normalise(embeddings[chosen]).numpy()
     pca = PCA(n_components=min(dims, *features.shape), random_state=0).fit(features)
     index = Neighbours(
-        mean=torch.from_numpy(pca.mean_).float(),
-        projection=torch.from_numpy(pca.components_.T.copy()).float(),
+        mean=torch.from_numpy(pca.mean_).half().float(),  # as they will be saved
+        projection=torch.from_numpy(pca.components_.T.copy()).half().float(),
         embeddings=torch.empty(0),
         targets=targets[chosen] == 1,
         digests=_numbers(photo.digest for photo in photos)[chosen],
     )
-    return replace(index, embeddings=index.project(embeddings[chosen]).half())
+    return replace(index, embeddings=in_eight_bits(index.project(embeddings[chosen])))
 
 
 def _numbers(digests: Iterable[str]) -> Tensor:

@@ -35,7 +35,7 @@ class NeighboursConfig:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """An index of training photos: projected embeddings and tags, in half precision.
+    """An index of training photos: projected embeddings and tags.
 
     Args:
         mean: (width,), of the training photos' embeddings, after `power_normalise`.
@@ -78,16 +78,18 @@ class Neighbours:
 
     @cached_property
     def _transposed(self) -> Tensor:
-        return self.embeddings.float().T.contiguous()  # (dims, photos)
+        return self.embeddings.T.contiguous()  # (dims, photos)
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file; of the targets only the true ones."""
+        """Write a safetensors file: embeddings in eight bits, and of the targets the true ones."""
+        step = _step(self.embeddings)
         photos, tags = self.targets.nonzero(as_tuple=True)
         save_file(
             {
                 "mean": self.mean.half(),
                 "projection": self.projection.half().contiguous(),
-                "embeddings": self.embeddings.half().contiguous(),
+                "embeddings": (self.embeddings / step).round().to(torch.int8),
+                "step": step.reshape(1),
                 "tags": tags.to(torch.int16),
                 "tags_per_photo": torch.bincount(photos, minlength=len(self)).to(torch.int16),
                 "digests": self.digests,
@@ -111,12 +113,22 @@ class Neighbours:
             return cls(
                 mean=stored["mean"].float(),
                 projection=stored["projection"].float(),
-                embeddings=stored["embeddings"],
+                embeddings=stored["embeddings"].float() * stored["step"],
                 targets=targets,
                 digests=stored["digests"],
             )
         except (OSError, SafetensorError, KeyError, IndexError, RuntimeError) as err:
             raise InvalidBundleError(f"{path.name} is no index of these tags: {err}") from err
+
+
+def in_eight_bits(embeddings: Tensor) -> Tensor:
+    """Embeddings rounded to what a file of `Neighbours.save` can hold."""
+    step = _step(embeddings)
+    return (embeddings / step).round() * step
+
+
+def _step(embeddings: Tensor) -> Tensor:
+    return embeddings.abs().amax() / 127
 
 
 def power_normalise(embeddings: Tensor) -> Tensor:
