@@ -119,7 +119,8 @@ def torchrun(command: list[str]) -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", *launcher, "-m", "training.train", *command],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        # Without the second, restarted processes may meet the addresses of those before them.
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
     )
 
 

@@ -1,6 +1,7 @@
 """Run: what both stages of a training run work with, and how its results are kept."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -162,6 +163,13 @@ def create_accelerator(config: TrainConfig) -> Accelerator:
     precision = config.finetune.mixed_precision
     if precision != "no" and not accelerator.native_amp:
         raise DataError(f"{precision} does nothing on {accelerator.device}: choose another")
+    restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
+    if restarts and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        # github.com/pytorch/pytorch/issues/135712
+        logger.warning(
+            "after a restart the processes may look for those before them: "
+            "set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for torchrun"
+        )
     return accelerator
 
 

@@ -2,6 +2,7 @@
 
 Run: python -m training.train --config FILE --data ROOT [--data ROOT ...] --out RUN
 In several processes: torchrun --nproc-per-node N -m training.train ...
+With --max-restarts they go on when one dies; set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 then.
 """
 
 import argparse
