@@ -25,7 +25,7 @@ from hashstagram.recommender import Recommender
 from training import metrics
 from training.config import TrainConfig, TuningConfig
 from training.dataset import partial_targets, training_photos
-from training.evaluate import embed, in_vocabulary
+from training.evaluate import embed, in_vocabulary, measure
 from training.photoset import Photo, PhotoSet
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,16 @@ def tune(bundle: Bundle, photosets: Sequence[PhotoSet], config: TrainConfig) -> 
         "neighbours count %.0f %%, rare tags' exponent %.2f, scores' logits × %.2f",
         *(100 * weight, balance, calibration.scale),
     )
+    for v in validations:
+        report = measure(_scores(bundle, v, weight, calibration), v.targets)
+        words = report["per_word"]
+        logger.info(
+            "tuned, %s: precision@1 %.1f  recall@5 %.1f  accuracy@5 %.1f; per word P %.1f  R %.1f  "
+            "F1 %.1f  N+ %d of %d",
+            *(v.photoset.name, report["precision_at_1"], report["recall_at_5"]),
+            *(report["accuracy_at_5"], words["precision"], words["recall"]),
+            *(words["f1"], words["n_plus"], words["words"]),
+        )
     if stage.index_validation:
         index = build_neighbours(photos, embeddings, targets, learnt | True, stage.dims)
     tuned = replace(plain, neighbours=voting if weight else None, calibration=calibration)
