@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ input_size = 32
 
 
 @pytest.fixture(autouse=True)
-def _another_accelerator() -> None:
+def _another_accelerator() -> Iterator[None]:
     """Accelerate keeps one precision a process; here each test has its own."""
+    yield
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
 
