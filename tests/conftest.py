@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from torch import nn
 
 from hashstagram.bundle import Bundle, BundleConfig
 from hashstagram.model import ModelConfig, create_model
@@ -31,6 +32,24 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the photo sets in ../shared are not here")
     return SHARED
+
+
+class ColourNetwork(nn.Module):
+    """A network without training whose logits are how much red, green and blue is in a photo."""
+
+    def __init__(self, cell: int = 8) -> None:
+        super().__init__()
+        purify = nn.Conv2d(3, 3, 1, bias=False)  # a colour is what the other two are not
+        purify.weight = nn.Parameter((2 * torch.eye(3) - 1).reshape(3, 3, 1, 1))
+        pool = nn.Conv2d(3, 3, cell, stride=cell, groups=3, bias=False)
+        pool.weight = nn.Parameter(torch.full((3, 1, cell, cell), 10 / cell**2))
+        self.features = nn.Sequential(purify, nn.ReLU(), pool)
+        self.fc = nn.Linear(3, 3, bias=False)
+        self.fc.weight = nn.Parameter(torch.eye(3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.features(images).mean(dim=(2, 3)))
+        return logits
 
 
 @pytest.fixture(scope="session")

@@ -61,17 +61,29 @@ class Recommender:
         Raises:
             UnsupportedImageError, ImageTooLargeError, InvalidImageError: see decode_image.
         """
-        transform = self.bundle.config.transform
+        return self.transform(self.decode(photo))
+
+    def decode(self, photo: Photo) -> Image.Image:
+        """One photo to an upright RGB picture, no larger than the model can use.
+
+        Raises:
+            UnsupportedImageError, ImageTooLargeError, InvalidImageError: see decode_image.
+        """
         if isinstance(photo, Image.Image):
-            image = to_rgb(ImageOps.exif_transpose(photo))
-        else:
-            image = decode_image(photo, min_side=min_side(transform))
-        return eval_transform(image, transform)
+            return to_rgb(ImageOps.exif_transpose(photo))
+        return decode_image(photo, min_side=min_side(self.bundle.config.transform))
+
+    def transform(self, image: Image.Image) -> torch.Tensor:
+        """An upright RGB picture to the model's input of shape (3, S, S)."""
+        return eval_transform(image, self.bundle.config.transform)
 
     @torch.inference_mode()
     def scores(self, inputs: torch.Tensor) -> torch.Tensor:
         """Model inputs (N, 3, S, S) to scores (N, tags) from 0 to 1, on the CPU."""
-        embeddings = self.embeddings(inputs)
+        return self.calibrated_scores(self.embeddings(inputs))
+
+    def calibrated_scores(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """The model's embeddings (N, width) to scores (N, tags) from 0 to 1, on the CPU."""
         return self.bundle.config.calibration(self.raw_scores(embeddings))
 
     @torch.inference_mode()

@@ -32,6 +32,10 @@ class Usage:
         """
         return (scores.unsqueeze(1) * self.shares).amax(dim=2)
 
+    def reason(self, hashtag: int, scores: Tensor) -> int:
+        """The model's tag that a hashtag's score comes from, given a photo's scores (tags,)."""
+        return int((scores * self.shares[hashtag]).argmax())
+
     @classmethod
     def of(cls, shares: Mapping[str, Mapping[str, float]], vocabulary: Vocabulary) -> "Usage":
         """From hashtag to model's tag to share.
