@@ -202,6 +202,7 @@ def _write_config(run: Path, archive: Path, urls: dict[str, str], over: dict[str
         "metrics_address": urls["metrics"],
         "grpc_inference_port": str(_free_port(7070)),
         "grpc_management_port": str(_free_port(7071)),
+        "metrics_config": str(ROOT / "serving" / "metrics.yaml"),
         "load_models": f"{archive.stem}={archive.name}",
         **over,
     }
