@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,15 +12,20 @@ from typing import Any, TypeVar
 import torch
 from PIL import Image
 
-from hashstagram.errors import HashstagramError, PredictionError
+from batch_metrics import BatchMetrics
+from hashstagram.errors import HashstagramError, InvalidRequestError, PredictionError
+from hashstagram.explanation import Explainer, Explanation
 from hashstagram.options import Options
 from hashstagram.recommender import Recommender
-from hashstagram.request import RecommendRequest, photo_bytes
+from hashstagram.request import RecommendRequest, photo_bytes, request_id
+from worker_log import log_as_json
 
 logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 Description = dict[str, Any]
+Asked = RecommendRequest | Explanation | Description | HashstagramError
+Result = torch.Tensor | HashstagramError
 T = TypeVar("T")
 
 PASS = 8  # photos that are decoded and go through the network at once: it bounds the memory
@@ -33,6 +39,7 @@ class HashtagHandler:
     """
 
     recommender: Recommender
+    metrics: BatchMetrics
     model: str
     version: str
 
@@ -43,6 +50,10 @@ class HashtagHandler:
             ValueError: the bundle does not load. TorchServe withdraws a model that fails with
                 this type, and leaves one that fails with another registered without a worker.
         """
+        self.model = context.manifest["model"]["modelName"]
+        self.version = str(context.manifest["model"]["modelVersion"])
+        log_as_json(__name__, "hashstagram", model=self.model, version=self.version)
+        self.metrics = BatchMetrics(context.metrics, self.model, self.version)
         settings = context.model_yaml_config or {}
         torch.set_num_threads(_threads(settings))
         directory = Path(context.system_properties["model_dir"])
@@ -50,10 +61,13 @@ class HashtagHandler:
             self.recommender = Recommender.from_pretrained(directory, device=_device(context))
         except HashstagramError as err:
             raise ValueError(str(err)) from err
-        self.model = context.manifest["model"]["modelName"]
-        self.version = str(context.manifest["model"]["modelVersion"])
         self.recommender.recommend([Image.new("RGB", (256, 256))])
         logger.info("%s %s is ready", self.model, self.version)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Made when somebody first asks for an explanation: most workers' callers never do."""
+        return Explainer(self.recommender)
 
     def handle(self, data: Sequence[Row], context: Any) -> list[str]:
         """A batch of request rows to as many JSON texts, each with its own status."""
@@ -64,35 +78,55 @@ class HashtagHandler:
             if isinstance(request, RecommendRequest)
             for photo in request.photos
         ]
-        return self.postprocess(requests, iter(self.inference(photos)), context)
+        results = self.inference(photos)
+        self._count(requests, results)
+        with self.metrics.stage("postprocess"):
+            return self.postprocess(requests, results, context)
 
-    def preprocess(
-        self, data: Sequence[Row], context: Any
-    ) -> list[RecommendRequest | Description | HashstagramError]:
-        """Each row to what it asks for, or to the description or error that answers it."""
+    def preprocess(self, data: Sequence[Row], context: Any) -> list[Asked]:
+        """Each row to what it asks for, or to the explanation, description or error it gets."""
         return [
             _attempt(self._read, row, context.get_all_request_header(index))
             for index, row in enumerate(data)
         ]
 
-    def _read(self, row: Row, headers: Mapping[str, Any]) -> RecommendRequest | Description:
+    def _read(
+        self, row: Row, headers: Mapping[str, Any]
+    ) -> RecommendRequest | Explanation | Description:
         if headers.get("describe") == "True":
             return self.describe()
-        return RecommendRequest.from_row(row, headers)
+        request = RecommendRequest.from_row(row, headers)
+        if headers.get("explain") == "True":  # TorchServe's, for /explanations
+            return self.explain(request)
+        return request
 
-    def inference(self, photos: Sequence[bytes | str]) -> list[torch.Tensor | HashstagramError]:
+    def explain(self, request: RecommendRequest) -> Explanation:
+        """One photo's hashtags with heat maps, and the training photos it is like."""
+        if request.several:
+            raise InvalidRequestError("Send one photo for an explanation.")
+        options = request.options
+        with self.metrics.stage("explanation"):
+            return self.explainer.explain(
+                photo_bytes(request.photos[0]),
+                k=options.k,
+                threshold=options.threshold,
+                tag_filter=options.tag_filter,
+            )
+
+    def inference(self, photos: Sequence[bytes | str]) -> list[Result]:
         """Each photo to its scores (tags,), or to its own error."""
-        results: list[torch.Tensor | HashstagramError] = []
+        results: list[Result] = []
         for start in range(0, len(photos), PASS):
-            results += self._pass([_attempt(self._input, p) for p in photos[start : start + PASS]])
+            with self.metrics.stage("decode"):
+                inputs = [_attempt(self._input, p) for p in photos[start : start + PASS]]
+            with self.metrics.stage("inference"):
+                results += self._pass(inputs)
         return results
 
     def _input(self, photo: bytes | str) -> torch.Tensor:
         return self.recommender.preprocess(photo_bytes(photo))
 
-    def _pass(
-        self, inputs: Sequence[torch.Tensor | HashstagramError]
-    ) -> list[torch.Tensor | HashstagramError]:
+    def _pass(self, inputs: Sequence[Result]) -> list[Result]:
         """One pass of the network over the inputs among these; errors stay where they stand."""
         good = [each for each in inputs if isinstance(each, torch.Tensor)]
         if not good:
@@ -103,19 +137,31 @@ class HashtagHandler:
         rows = iter(scores)
         return [next(rows) if isinstance(each, torch.Tensor) else each for each in inputs]
 
+    def _count(self, requests: Sequence[Asked], results: Sequence[Result]) -> None:
+        self.metrics.batch(len(requests))
+        scores = [result for result in results if isinstance(result, torch.Tensor)]
+        abstained = sum(self.recommender.abstains(each) for each in scores)
+        self.metrics.answered([float(each.max()) for each in scores], abstained)
+        self.metrics.refused(
+            type(error).__name__
+            for error in (*requests, *results)
+            if isinstance(error, HashstagramError)
+        )
+
     def postprocess(
-        self,
-        requests: Sequence[RecommendRequest | Description | HashstagramError],
-        results: Iterator[torch.Tensor | HashstagramError],
-        context: Any,
+        self, requests: Sequence[Asked], results: Sequence[Result], context: Any
     ) -> list[str]:
         """Requests, and their photos' results in order, to JSON with status and content type."""
         texts = []
+        rest = iter(results)
         for index, request in enumerate(requests):
-            answer = request
-            if isinstance(request, RecommendRequest):
-                own = list(islice(results, len(request.photos)))
-                answer = self._answer(request, own, context.get_request_id(index))
+            photos = len(request.photos) if isinstance(request, RecommendRequest) else 0
+            own = list(islice(rest, photos))
+            known_as = _request_id(context, index)
+            for error in (request, *own):
+                if isinstance(error, HashstagramError):
+                    _log(error, known_as)
+            answer = self._answer(request, own, known_as)
             context.set_response_content_type(index, "application/json")
             if isinstance(answer, HashstagramError):
                 context.set_response_status(answer.status, type(answer).__name__, index)
@@ -124,16 +170,13 @@ class HashtagHandler:
         return texts
 
     def _answer(
-        self,
-        request: RecommendRequest,
-        results: Sequence[torch.Tensor | HashstagramError],
-        server_request_id: str | None,
+        self, request: Asked, results: Sequence[Result], known_as: str | None
     ) -> dict[str, Any] | HashstagramError:
-        head = {
-            "model": self.model,
-            "version": self.version,
-            "request_id": request.request_id or server_request_id,
-        }
+        head = {"model": self.model, "version": self.version, "request_id": known_as}
+        if isinstance(request, Explanation):
+            return head | request.body()
+        if not isinstance(request, RecommendRequest):
+            return request
         if request.several:
             return head | {"results": [self._item(each, request.options) for each in results]}
         [result] = results
@@ -141,7 +184,7 @@ class HashtagHandler:
             return result
         return head | self._hashtags(result, request.options)
 
-    def _item(self, result: torch.Tensor | HashstagramError, options: Options) -> dict[str, Any]:
+    def _item(self, result: Result, options: Options) -> dict[str, Any]:
         """One of several photos' results, with the status that it would have had alone."""
         if isinstance(result, HashstagramError):
             return {"status": result.status, "error": result.body()}
@@ -175,9 +218,25 @@ def _attempt(step: Callable[..., T], *args: Any) -> T | HashstagramError:
         return step(*args)
     except HashstagramError as err:
         return err
-    except Exception:  # MemoryError is one too
-        logger.exception("a photo could not be processed")
-        return PredictionError("The photo could not be processed. Try another one.")
+    except Exception as err:  # MemoryError is one too
+        error = PredictionError("The photo could not be processed. Try another one.")
+        error.__cause__ = err
+        return error
+
+
+def _request_id(context: Any, index: int) -> str | None:
+    """What a request is known as: the caller's or the front's id for it, else the server's."""
+    theirs = request_id(context.get_all_request_header(index))
+    return theirs or context.get_request_id(index)
+
+
+def _log(error: HashstagramError, known_as: str | None) -> None:
+    """One line for each photo or request that is refused; a traceback where the fault is ours."""
+    told = {"request_id": known_as, "reason": type(error).__name__}
+    if isinstance(error, PredictionError):
+        logger.error("failed", exc_info=error.__cause__, extra=told)
+    else:
+        logger.info("refused", extra=told)
 
 
 def _threads(settings: Mapping[str, Any]) -> int:

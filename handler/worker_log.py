@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
             **{name: value for name in _EXTRA if (value := getattr(record, name, None))},
         }
         if record.exc_info and record.exc_info[1]:
-            line |= _error(record.exc_info[1], quote="request_id" not in line)
+            line |= _error(record.exc_info[1], quote=not hasattr(record, "request_id"))
         return json.dumps(line)  # in ASCII: TorchServe ends a line at U+2028, too
 
 

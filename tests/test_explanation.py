@@ -14,11 +14,12 @@ from PIL import Image
 
 from hashstagram.bundle import Bundle, BundleConfig
 from hashstagram.classes import PretrainedClasses
-from hashstagram.errors import InvalidImageError
+from hashstagram.errors import InvalidImageError, InvalidRequestError
 from hashstagram.explanation import NEIGHBOURS, Explainer
 from hashstagram.model import ModelConfig
 from hashstagram.neighbours import Neighbours, NeighboursConfig
 from hashstagram.recommender import Recommender
+from hashstagram.tag_filter import TagFilter
 from hashstagram.transforms import TransformConfig
 from hashstagram.usage import Usage
 from hashstagram.vocabulary import Vocabulary
@@ -155,6 +156,14 @@ def test_a_network_without_convolutions_explains_all_but_where(
     found = maps(replace(colours, model=network.eval()), photo)
     assert found.keys() == {"red", "green", "blue"}
     assert set(found.values()) == {None}
+
+
+def test_the_filter_counts_and_so_does_the_limit(colours: Bundle, photo: Image.Image) -> None:
+    explainer = Explainer(Recommender(colours))
+    only = explainer.explain(photo, tag_filter=TagFilter(include=("gr*",))).hashtags
+    assert [(h.tag, h.heat_map is not None) for h in only] == [("green", True)]
+    with pytest.raises(InvalidRequestError, match="at most 10"):
+        explainer.explain(photo, k=11)
 
 
 def test_a_bad_photo_raises_as_it_does_elsewhere(colours: Bundle, jpeg: bytes) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hashstagram.errors import InvalidRequestError
 from hashstagram.options import Options
-from hashstagram.request import RecommendRequest, photo_bytes
+from hashstagram.request import RecommendRequest, photo_bytes, request_id
 from hashstagram.tag_filter import TagFilter
 
 PHOTO = b"\xff\xd8 photo"
@@ -216,8 +216,7 @@ def test_a_bad_request_says_what_to_do(
     ids=repr,
 )
 def test_a_request_id_is_taken_where_it_can_do_no_harm(given: str, taken: str | None) -> None:
-    request = RecommendRequest.from_row({"body": PHOTO}, {"X-Request-ID": given})
-    assert request.request_id == taken
+    assert request_id({"X-Request-ID": given}) == taken
 
 
 @pytest.mark.parametrize("text", [BASE64, "data:image/jpeg;base64," + BASE64], ids=["plain", "url"])

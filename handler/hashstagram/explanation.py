@@ -1,12 +1,16 @@
 """Explanation: where in a photo its hashtags were seen, and which training photos it is like."""
 
+import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from torch import Tensor
 
+from hashstagram.errors import InvalidRequestError
 from hashstagram.heat_map import GradCam, overlay
 from hashstagram.recommender import Hashtag, Photo, Recommender
+from hashstagram.tag_filter import NO_FILTER, TagFilter
 
 MAX_K = 10  # a heat map each
 NEIGHBOURS = 5
@@ -47,6 +51,19 @@ class Explanation:
     hashtags: tuple[ExplainedHashtag, ...]
     neighbours: tuple[SimilarPhoto, ...]
 
+    def body(self) -> dict[str, Any]:
+        """As JSON, with the pictures in base64."""
+        return {
+            "hashtags": [
+                {"tag": h.tag, "score": round(h.score, 4), "heat_map": _base64(h.heat_map)}
+                for h in self.hashtags
+            ],
+            "neighbours": [
+                asdict(photo) | {"similarity": round(photo.similarity, 4)}
+                for photo in self.neighbours
+            ],
+        }
+
 
 class Explainer:
     """Explains what a recommender recommends.
@@ -63,17 +80,29 @@ class Explainer:
         self.bundle = recommender.bundle
         self.grad_cam = GradCam(self.bundle.model, self.bundle.config.transform.input_size)
 
-    def explain(self, photo: Photo, *, k: int = 5, threshold: float = 0.0) -> Explanation:
+    def explain(
+        self,
+        photo: Photo,
+        *,
+        k: int = 5,
+        threshold: float = 0.0,
+        tag_filter: TagFilter = NO_FILTER,
+    ) -> Explanation:
         """The k best hashtags, each with its heat map, and the most similar training photos.
 
         Raises:
+            InvalidRequestError: k is more than MAX_K.
             UnsupportedImageError, ImageTooLargeError, InvalidImageError: see decode_image.
         """
+        if k > MAX_K:
+            raise InvalidRequestError(
+                f"An explanation has at most {MAX_K} hashtags: ask for fewer."
+            )
         image = self.recommender.decode(photo)
         inputs = self.recommender.transform(image)
         embeddings = self.recommender.embeddings(inputs.unsqueeze(0))
         [scores] = self.recommender.calibrated_scores(embeddings)
-        hashtags = self.recommender.top(scores, k=k, threshold=threshold)
+        hashtags = self.recommender.top(scores, k=k, threshold=threshold, tag_filter=tag_filter)
         return Explanation(
             hashtags=self._explained(hashtags, scores, inputs, image.size),
             neighbours=self._neighbours(embeddings),
@@ -124,3 +153,7 @@ class Explainer:
             )
             for similarity, row in zip(similarities, rows, strict=True)
         )
+
+
+def _base64(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()

@@ -30,13 +30,11 @@ class RecommendRequest:
         photos: image files' bytes, or their base64 as text: see `photo_bytes`.
         options: how the answer shall be.
         several: whether the answer is a list of results, one for each photo.
-        request_id: the caller's or the front's, if there is a sound one.
     """
 
     photos: tuple[Photo, ...]
     options: Options = field(default_factory=Options)
     several: bool = False
-    request_id: str | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], headers: Mapping[str, Any]) -> "RecommendRequest":
@@ -59,7 +57,6 @@ class RecommendRequest:
             photos=body.photos,
             options=Options.of({**body.fields, **_query(sent.get("x-query", "")), **in_headers}),
             several=body.several,
-            request_id=request_id(sent),
         )
 
 
