@@ -55,6 +55,16 @@ def test_each_metric_is_listed_and_one_line_of_output(caplog: pytest.LogCaptureF
     assert len(caplog.messages) == 8
 
 
+def test_the_queries_in_the_docs_ask_for_what_there_is() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    [queries] = re.findall(r"```promql\n(.*?)```", page, flags=re.DOTALL)
+    asked = set(re.findall(r"\b(?:hashstagram|ts)_\w+", queries))
+    assert len(asked) > 5
+    listed = LISTED.read_text(encoding="utf-8")
+    for name in asked:
+        assert f"name: {re.sub('_(bucket|sum|count)$', '', name)}," in listed
+
+
 def test_what_happened_to_nobody_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     metrics = batch_metrics(LISTED)
     with caplog.at_level(logging.INFO):
