@@ -18,10 +18,13 @@ from typing import Any, Literal
 import psutil
 import requests
 
+from serving.archive import ArchiveError, check_archive
 from serving.java import find_java
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / ".run"
+SETTINGS = ROOT / "config.properties"
+OPERATOR_SETTINGS = ROOT / "operator.properties"  # git does not track it; need not be there
 PORTS = {"inference": 8080, "management": 8081, "metrics": 8082}
 
 
@@ -72,8 +75,13 @@ class Instance:
             timeout: seconds until the worker has to be ready.
 
         Raises:
-            StartError: TorchServe ended, or the worker was not ready in time.
+            StartError: the archive is refused, TorchServe ended, or the worker was not ready in
+                time.
         """
+        try:
+            check_archive(archive)
+        except ArchiveError as err:
+            raise StartError(str(err)) from err
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
         # Short and private: worker sockets live here, and a socket's path has 108 bytes at most.
@@ -195,7 +203,7 @@ def _free_port(preferred: int) -> int:
 
 
 def _write_config(run: Path, archive: Path, urls: dict[str, str], over: dict[str, str]) -> Path:
-    """config.properties and, after it, this instance's lines: the last one of a name counts."""
+    """config.properties, the operator's and this instance's lines: the last of a name counts."""
     settings = {
         "inference_address": urls["inference"],
         "management_address": urls["management"],
@@ -207,7 +215,8 @@ def _write_config(run: Path, archive: Path, urls: dict[str, str], over: dict[str
     }
     lines = [f"{name}={value}\n" for name, value in settings.items()]
     config = run / "config.properties"
-    config.write_text((ROOT / "config.properties").read_text() + "\n" + "".join(lines))
+    given = [path.read_text() for path in (SETTINGS, OPERATOR_SETTINGS) if path.exists()]
+    config.write_text("\n".join([*given, "".join(lines)]))
     return config
 
 
