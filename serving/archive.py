@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,22 @@ def check_archive(path: Path) -> None:
             f"{path.parent / CHECKSUMS} has {wrong} {path.name}: build it with build_mar.sh, or, "
             f"if it comes from where you trust, enter it with 'python -m serving.archive --trust'"
         )
+
+
+def admit(path: Path, store: Path) -> None:
+    """Put an archive into the folder that TorchServe takes archives from, if it is one to serve.
+
+    What is not in that folder cannot be registered, whatever key somebody holds.
+
+    Raises:
+        ArchiveError: it is not.
+    """
+    check_archive(path)
+    store.mkdir(mode=0o700, exist_ok=True)
+    try:
+        os.link(path, store / path.name)
+    except OSError:  # another file system
+        shutil.copyfile(path, store / path.name)
 
 
 def trust(path: Path) -> None:

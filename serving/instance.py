@@ -18,7 +18,7 @@ from typing import Any, Literal
 import psutil
 import requests
 
-from serving.archive import ArchiveError, check_archive
+from serving.archive import ArchiveError, admit
 from serving.java import find_java
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,17 +78,17 @@ class Instance:
             StartError: the archive is refused, TorchServe ended, or the worker was not ready in
                 time.
         """
-        try:
-            check_archive(archive)
-        except ArchiveError as err:
-            raise StartError(str(err)) from err
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
+        try:
+            admit(archive, run / "store")
+        except ArchiveError as err:
+            raise StartError(str(err)) from err
         # Short and private: worker sockets live here, and a socket's path has 108 bytes at most.
         tmp = Path(tempfile.mkdtemp(prefix="hashstagram-"))
         urls = {name: f"http://127.0.0.1:{_free_port(port)}" for name, port in PORTS.items()}
         config = _write_config(run, archive, urls, settings or {})
-        pid = _launch(config, archive.parent, run, tmp)
+        pid = _launch(config, run, tmp)
         instance = cls(
             model=archive.stem,
             key_file=str(run / "key_file.json"),
@@ -159,7 +159,7 @@ class Instance:
             return False
 
     def stop(self, timeout: float = 20) -> None:
-        """End TorchServe and its workers, and remove its keys and its temporary directory."""
+        """End TorchServe and its workers, and remove its keys, its store and temporary files."""
         if self.is_running():
             server = psutil.Process(self.pid)
             server.terminate()
@@ -171,6 +171,7 @@ class Instance:
                 process.kill()
         psutil.wait_procs(outlived, timeout=5)
         Path(self.key_file).unlink(missing_ok=True)
+        shutil.rmtree(Path(self.run) / "store", ignore_errors=True)
         shutil.rmtree(self.tmp, ignore_errors=True)
 
     def _wait_until_ready(self, timeout: float) -> None:
@@ -220,7 +221,7 @@ def _write_config(run: Path, archive: Path, urls: dict[str, str], over: dict[str
     return config
 
 
-def _launch(config: Path, store: Path, run: Path, tmp: Path) -> int:
+def _launch(config: Path, run: Path, tmp: Path) -> int:
     """Start java itself, not the torchserve command: that one loses signals. Answers the pid."""
     spec = find_spec("ts")
     if spec is None or spec.origin is None:
@@ -231,7 +232,7 @@ def _launch(config: Path, store: Path, run: Path, tmp: Path) -> int:
         *(f"-Djava.io.tmpdir={tmp}", f"-Dmodel_server_home={home}"),
         f"-Dlog4j.configurationFile={(ROOT / 'serving' / 'log4j2.xml').as_uri()}",
         *("-cp", f"{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),
-        *("--python", sys.executable, "-f", config, "-s", store, "-ncs"),
+        *("--python", sys.executable, "-f", config, "-s", run / "store", "-ncs"),
     ]
     environment = os.environ | {
         "TMPDIR": str(tmp),

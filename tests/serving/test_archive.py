@@ -261,4 +261,5 @@ def test_nothing_starts_with_an_archive_that_is_refused(
     path = write(tmp_path / "x.mar", contents | {"model.pt": pickled()})
     with pytest.raises(StartError, match=r"x\.mar is refused: .*'model\.pt'"):
         Instance.start(path, tmp_path / "run")
-    assert {p.name for p in tmp_path.iterdir()} == {"x.mar", "SHA256SUMS"}  # and no canary
+    assert {p.name for p in tmp_path.iterdir()} == {"x.mar", "SHA256SUMS", "run"}  # and no canary
+    assert list((tmp_path / "run").iterdir()) == []
