@@ -55,7 +55,7 @@ def random_bundle(architecture: str, folder: Path) -> Path:
 def build(bundle: Path, archive: Path) -> None:
     """The bundle's archive."""
     environment = os.environ | {"PYTHON": sys.executable, "MAR": str(archive)}
-    command = [ROOT / "build_mar.sh", bundle, archive.stem]
+    command = [str(ROOT / "build_mar.sh"), str(bundle), archive.stem]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -63,7 +63,7 @@ def measure(instance: Instance, photo: Path, workers: int) -> Memory:
     """Let that many workers answer, and add up their memory."""
     scaled = requests.put(
         f"{instance.management}/models/{instance.model}",
-        params={"min_worker": workers, "max_worker": workers, "synchronous": "true"},
+        params=f"min_worker={workers}&max_worker={workers}&synchronous=true",
         headers={"Authorization": f"Bearer {instance.key('management')}"},
         timeout=300,
     )

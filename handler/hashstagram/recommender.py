@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from hashstagram.bundle import Bundle
 from hashstagram.model import detach_head
 from hashstagram.precision import choose_precision
+from hashstagram.tag_filter import NO_FILTER, TagFilter
 from hashstagram.transforms import decode_image, eval_transform, min_side, to_rgb
 
 logger = logging.getLogger(__name__)
@@ -106,14 +107,31 @@ class Recommender:
             scores = scores.lerp(votes, config.neighbours.weight * neighbours.known)
         return scores
 
-    def top(self, scores: torch.Tensor, *, k: int = 5, threshold: float = 0.0) -> list[Hashtag]:
-        """The k best hashtags of one photo's scores, best first; none below the threshold."""
+    def abstains(self, scores: torch.Tensor) -> bool:
+        """Whether one photo's scores are all too low: its best hashtags are guesses."""
+        return bool(self.bundle.config.calibration.abstains(scores.unsqueeze(0)).item())
+
+    def top(
+        self,
+        scores: torch.Tensor,
+        *,
+        k: int = 5,
+        threshold: float = 0.0,
+        tag_filter: TagFilter = NO_FILTER,
+    ) -> list[Hashtag]:
+        """The k best hashtags of one photo's scores that pass the filter, best first.
+
+        None is below the threshold.
+        """
         if self.bundle.usage:
             scores = self.bundle.usage(scores.unsqueeze(0))[0]
+        tags: Sequence[str] = self.bundle.hashtags.tags
+        if tag_filter:
+            allowed = tag_filter.allowed(tags)
+            scores, tags = scores[allowed], [tags[index] for index in allowed]
         best = scores.topk(min(k, len(scores)))
-        tags = self.bundle.hashtags.decode(best.indices.tolist())
-        pairs = zip(tags, best.values.tolist(), strict=True)
-        return [Hashtag(tag, score) for tag, score in pairs if score >= threshold]
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [Hashtag(tags[index], score) for index, score in pairs if score >= threshold]
 
     def warm_up(self, batch_size: int) -> None:
         """Take grey photos through all steps, so that the first real ones wait for nothing.
