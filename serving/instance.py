@@ -177,11 +177,11 @@ class Instance:
     def _wait_until_ready(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while not self.is_ready():
+            time.sleep(0.2)  # first: a process has no command line while it is being started
             if not self.is_running():
                 raise StartError(f"TorchServe ended.{self._log()}")
             if time.monotonic() > deadline:
                 raise StartError(f"no worker was ready after {timeout:.0f} s.{self._log()}")
-            time.sleep(0.2)
 
     def _log(self) -> str:
         """The last lines that the server and its workers wrote."""
