@@ -79,10 +79,13 @@ def admit(path: Path, store: Path) -> None:
     """
     check_archive(path)
     store.mkdir(mode=0o700, exist_ok=True)
+    part = store / f"{path.name}.part"
+    part.unlink(missing_ok=True)
     try:
-        os.link(path, store / path.name)
+        os.link(path, part)
     except OSError:  # another file system
-        shutil.copyfile(path, store / path.name)
+        shutil.copyfile(path, part)
+    os.replace(part, store / path.name)
 
 
 def trust(path: Path) -> None:
