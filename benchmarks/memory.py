@@ -34,11 +34,13 @@ class Memory:
 
     Args:
         pss: what they take: a page that n processes map counts 1/n in each.
+        model: what the model's files take of it, which they map.
         private: what no other process has.
         rss: what ps and top show, where shared pages count in each.
     """
 
     pss: int
+    model: int
     private: int
     rss: int
 
@@ -73,7 +75,13 @@ def measure(instance: Instance, photo: Path, workers: int) -> Memory:
     pids = [int(worker["pid"]) for worker in instance.describe()["workers"]]
     assert len(pids) == workers
     used = [psutil.Process(pid).memory_full_info() for pid in pids]
-    return Memory(sum(m.pss for m in used), sum(m.uss for m in used), sum(m.rss for m in used))
+    files = [file for pid in pids for file in psutil.Process(pid).memory_maps()]
+    return Memory(
+        pss=sum(memory.pss for memory in used),
+        model=sum(file.pss for file in files if file.path.startswith(f"{instance.tmp}/models/")),
+        private=sum(memory.uss for memory in used),
+        rss=sum(memory.rss for memory in used),
+    )
 
 
 def ask(instance: Instance, photo: Path) -> None:
@@ -113,13 +121,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def print_table(instance: Instance, photo: Path, counts: Sequence[int]) -> None:
     """A line for each number of workers; "more" is what PSS grew by since the line above."""
-    print(f"{'workers':>7} {'PSS':>7} {'more':>7} {'private':>8} {'RSS':>7}")
+    print(f"{'workers':>7} {'PSS':>7} {'more':>7} {'model':>7} {'private':>8} {'RSS':>7}")
     before = 0
     for workers in counts:
         memory = measure(instance, photo, workers)
-        columns = (memory.pss, memory.pss - before, memory.private, memory.rss)
-        pss, more, private, rss = (round(size / MEBIBYTE) for size in columns)
-        print(f"{workers:>7} {pss:>7} {more:>7} {private:>8} {rss:>7}", flush=True)
+        columns = (memory.pss, memory.pss - before, memory.model, memory.private, memory.rss)
+        pss, more, model, private, rss = (round(size / MEBIBYTE) for size in columns)
+        print(f"{workers:>7} {pss:>7} {more:>7} {model:>7} {private:>8} {rss:>7}", flush=True)
         before = memory.pss
 
 

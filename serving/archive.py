@@ -27,8 +27,8 @@ HANDLER = "hashtag_handler.py"
 # The handler's code, TorchServe's two files, and a bundle. So no pickles in any disguise, no
 # requirements.txt for pip, and no way out of the folder that the archive is unpacked into.
 _ALLOWED = re.compile(
-    "|".join(map(re.escape, (MANIFEST, SETTINGS, HANDLER, CHECKSUMS)))
-    + r"|hashstagram/\w+\.py|\w+\.(json|safetensors)",
+    "|".join(map(re.escape, (MANIFEST, SETTINGS, CHECKSUMS)))
+    + r"|(hashstagram/)?\w+\.py|\w+\.(json|safetensors)",
     re.ASCII,
 )
 

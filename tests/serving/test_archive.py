@@ -130,7 +130,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "drive": (add("C:evil.json"), ONLY),
     "folder": (add("hashstagram/"), ONLY),
     "line-break": (add("evil.json\n"), ONLY),
-    "module-beside": (add("json.py", b"evil"), ONLY),
+    "another-package": (add("torch/__init__.py", b"evil"), ONLY),
     "link": (add(LINK, b"/etc/passwd"), "not a plain file"),
     "a-bit": (flip_a_bit, "weights.safetensors is not the file that SHA256SUMS was made for"),
     "unlisted": (add("other.json"), "lists other files than it holds"),
