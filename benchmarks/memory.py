@@ -62,7 +62,10 @@ def build(bundle: Path, archive: Path) -> None:
 
 
 def measure(instance: Instance, photo: Path, workers: int) -> Memory:
-    """Let that many workers answer, and add up their memory."""
+    """Let that many workers answer, and add up their memory.
+
+    They have seen the largest batch already, when they were loaded.
+    """
     scaled = requests.put(
         f"{instance.management}/models/{instance.model}",
         params=f"min_worker={workers}&max_worker={workers}&synchronous=true",
@@ -70,8 +73,8 @@ def measure(instance: Instance, photo: Path, workers: int) -> Memory:
         timeout=300,
     )
     scaled.raise_for_status()
-    with ThreadPoolExecutor(32) as pool:
-        list(pool.map(lambda _: ask(instance, photo), range(16 * workers)))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda _: ask(instance, photo), range(4 * workers)))
     pids = [int(worker["pid"]) for worker in instance.describe()["workers"]]
     assert len(pids) == workers
     used = [psutil.Process(pid).memory_full_info() for pid in pids]
