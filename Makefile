@@ -5,16 +5,21 @@ PYTHON ?= python3
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PHOTO ?=
+# make serve: ADDRESS:PORT, and whether callers need a key (on, off; else when not on loopback).
+LISTEN ?=
+KEYS ?=
 
 BIN := .venv/bin
 MAR := model_store/hashtags.mar
 BUNDLE := models/everyday
 TORCH := $(shell sed -n 's/^ *"\(torch\(vision\)\{0,1\}==[^"]*\)",/\1/p' pyproject.toml)
 
-.PHONY: help install demo stop test lint mar
+.PHONY: help install demo serve restart stop test lint mar
 help:
 	@echo "make demo [PHOTO=p]  install, build, serve, and print a photo's five hashtags"
-	@echo "make stop            end what demo started"
+	@echo "make serve           nginx before two TorchServe instances [LISTEN=0.0.0.0:80 KEYS=on]"
+	@echo "make restart         the instances of serve one by one, with the archive of now"
+	@echo "make stop            end what demo or serve started"
 	@echo "make test            install, and run every test"
 	@echo "make lint            ruff and mypy"
 	@echo "make mar             build $(MAR) from $(BUNDLE)"
@@ -25,6 +30,12 @@ mar: $(MAR)
 
 demo: .venv/serve.installed $(MAR)
 	@$(BIN)/python -m serving.demo $(if $(PHOTO),"$(PHOTO)")
+
+serve: .venv/serve.installed $(MAR)
+	@$(BIN)/python -m serving.server serve $(if $(LISTEN),--listen $(LISTEN)) $(if $(KEYS),--keys $(KEYS))
+
+restart: .venv/serve.installed $(MAR)
+	@$(BIN)/python -m serving.server restart
 
 stop:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m serving.server stop; fi

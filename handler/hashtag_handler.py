@@ -2,15 +2,12 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from PIL import Image
 
 from batch_metrics import BatchMetrics
 from hashstagram.errors import HashstagramError, InvalidRequestError, PredictionError
@@ -44,25 +41,24 @@ class HashtagHandler:
     version: str
 
     def initialize(self, context: Any) -> None:
-        """Load the bundle from the unpacked archive and run it once.
+        """Load the bundle from the unpacked archive, and run it in the batch sizes to come.
 
         Raises:
-            ValueError: the bundle does not load. TorchServe withdraws a model that fails with
-                this type, and leaves one that fails with another registered without a worker.
+            ValueError: whatever went wrong. TorchServe withdraws a model that fails with this
+                type, and leaves one that fails with RuntimeError registered without a worker.
         """
         self.model = context.manifest["model"]["modelName"]
         self.version = str(context.manifest["model"]["modelVersion"])
         log_as_json(__name__, "hashstagram", model=self.model, version=self.version)
         self.metrics = BatchMetrics(context.metrics, self.model, self.version)
-        settings = context.model_yaml_config or {}
-        torch.set_num_threads(_threads(settings))
-        directory = Path(context.system_properties["model_dir"])
         try:
-            self.recommender = Recommender.from_pretrained(directory, device=_device(context))
-        except HashstagramError as err:
-            raise ValueError(str(err)) from err
-        self.recommender.recommend([Image.new("RGB", (256, 256))])
-        logger.info("%s %s is ready", self.model, self.version)
+            self.recommender = _load(context)
+        except Exception as err:
+            raise ValueError(f"{self.model} {self.version} does not load: {err}") from err
+        logger.info(
+            "%s %s is ready on %s in %s",
+            *(self.model, self.version, self.recommender.device, self.recommender.precision),
+        )
 
     @cached_property
     def explainer(self) -> Explainer:
@@ -239,17 +235,35 @@ def _log(error: HashstagramError, known_as: str | None) -> None:
         logger.info("refused", extra=told)
 
 
+def _load(context: Any) -> Recommender:
+    """The recommender that model-config.yaml and TorchServe ask for, warm."""
+    settings = context.model_yaml_config or {}
+    torch.set_num_threads(_threads(settings))
+    device = _device(context)
+    if device == "cpu" and settings.get("deviceType") == "gpu":
+        logger.warning("model-config.yaml asks for a GPU, and there is none: running on the CPU")
+    recommender = Recommender.from_pretrained(
+        context.system_properties["model_dir"],
+        device=device,
+        precision=settings.get("handler", {}).get("precision", "auto"),
+    )
+    recommender.warm_up(PASS)
+    return recommender
+
+
 def _threads(settings: Mapping[str, Any]) -> int:
     """Threads for one worker: all cores shared among the workers, unless the YAML says how many.
 
+    "All" are those of OMP_NUM_THREADS where it is set: that is what PyTorch starts with.
     TorchServe's and PyTorch's own defaults together start workers × cores threads, which is
     several times slower than one thread a core.
     """
     workers = int(settings.get("minWorkers", 1))
     asked = int(settings.get("handler", {}).get("threads", 0))
-    return asked or max(1, (os.cpu_count() or 1) // workers)
+    return asked or max(1, torch.get_num_threads() // workers)
 
 
 def _device(context: Any) -> str:
+    """The GPU that TorchServe gives this worker, if there is one; it deals them out in turn."""
     gpu = context.system_properties.get("gpu_id")
     return f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu"

@@ -15,7 +15,8 @@ from pathlib import Path
 from hashstagram_client import ClientError, HashtagClient
 from hashstagram_client.cli import table
 from serving import server
-from serving.instance import RUN, Instance, StartError
+from serving.front import Front
+from serving.instance import RUN, StartError
 from serving.sample_photo import save_sunset
 
 SAMPLE = RUN / "sunset.jpg"
@@ -42,30 +43,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        instance = server.start()
-        tag(instance, photo or save_sunset(SAMPLE))
+        served = server.start()
+        tag(served, photo or save_sunset(SAMPLE))
         bundle = server.BUNDLE.read_text(encoding="utf-8").strip()
     except (StartError, ClientError, OSError) as err:
         print(f"demo: {err}", file=sys.stderr)
         return 1
-    print(next_steps(instance, bundle, str(photo or os.path.relpath(SAMPLE))), file=sys.stderr)
+    print(next_steps(served, bundle, str(photo or os.path.relpath(SAMPLE))), file=sys.stderr)
     return 0
 
 
-def next_steps(instance: Instance, bundle: str, photo: str) -> str:
+def next_steps(served: server.Server, bundle: str, photo: str) -> str:
     """What to try now, as lines to paste into a shell."""
     return NEXT.format(
-        url=instance.inference,
-        model=instance.model,
+        url=served.url if isinstance(served, Front) else served.inference,
+        model=served.model,
         bundle=bundle,
         photo=shlex.quote(photo),
         program=shlex.quote(PROGRAM.format(photo=json.dumps(photo))),
     )
 
 
-def tag(instance: Instance, photo: Path) -> None:
-    """Print the photo's five hashtags, best first."""
-    with HashtagClient(instance.inference, instance.key("inference")) as client:
+def tag(served: server.Server, photo: Path) -> None:
+    """Print the photo's five hashtags, best first; past the front where that wants a key."""
+    if isinstance(served, Front) and not served.keys:
+        connection: tuple[str, str | None] = served.url, None
+    else:
+        instance = served.instances[0] if isinstance(served, Front) else served
+        connection = instance.inference, instance.key("inference")
+    with HashtagClient(*connection) as client:
         print(table(client.recommend(photo)))
 
 

@@ -1,27 +1,37 @@
-"""Instance: one TorchServe process with its own ports, run folder and temporary directory."""
+"""Instance: one TorchServe process with its own ports, run folder and temporary directory.
+
+Run by the supervisor of `make serve`: python -m serving.instance RUN
+"""
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import psutil
 import requests
 
+from serving.archive import ArchiveError, admit
+from serving.gate import Gate
 from serving.java import find_java
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / ".run"
+SETTINGS = ROOT / "config.properties"
+OPERATOR_SETTINGS = ROOT / "operator.properties"  # git does not track it; need not be there
+NICE = 5  # nginx must still answer when all cores are busy with photos
 PORTS = {"inference": 8080, "management": 8081, "metrics": 8082}
 
 
@@ -72,31 +82,71 @@ class Instance:
             timeout: seconds until the worker has to be ready.
 
         Raises:
-            StartError: TorchServe ended, or the worker was not ready in time.
+            StartError: the archive is refused, TorchServe ended, or the worker was not ready in
+                time.
         """
-        shutil.rmtree(run, ignore_errors=True)
-        run.mkdir(parents=True)
-        # Short and private: worker sockets live here, and a socket's path has 108 bytes at most.
-        tmp = Path(tempfile.mkdtemp(prefix="hashstagram-"))
-        urls = {name: f"http://127.0.0.1:{_free_port(port)}" for name, port in PORTS.items()}
-        config = _write_config(run, archive, urls, settings or {})
-        pid = _launch(config, archive.parent, run, tmp)
-        instance = cls(
-            model=archive.stem,
-            key_file=str(run / "key_file.json"),
-            pid=pid,
-            archive=str(archive),
-            archive_mtime=archive.stat().st_mtime,
-            run=str(run),
-            tmp=str(tmp),
-            **urls,
-        )
+        instance = cls.prepare(archive, run, settings=settings)
+        instance = replace(instance, pid=instance._launch())
         try:
             instance._wait_until_ready(timeout)
         except BaseException:
             instance.stop()
             raise
         return instance
+
+    @classmethod
+    def prepare(
+        cls, archive: Path, run: Path, *, settings: dict[str, str] | None = None, beside: int = 0
+    ) -> "Instance":
+        """Admit the archive and write the configuration, but start nothing: the pid is 0.
+
+        Args:
+            archive: the .mar; its stem is the model's name.
+            run: folder for this instance's files; made, and emptied first.
+            settings: lines that go over config.properties.
+            beside: how many others are prepared at the same time; it shifts the usual ports.
+
+        Raises:
+            StartError: the archive is refused.
+        """
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir(parents=True, mode=0o700)
+        _admit(archive, run)
+        # Short and private: worker sockets live here, and a socket's path has 108 bytes at most.
+        tmp = Path(tempfile.mkdtemp(prefix="hashstagram-"))
+        urls = {
+            name: f"http://127.0.0.1:{free_port(port + 10 * beside)}"
+            for name, port in PORTS.items()
+        }
+        _write_config(run, archive, urls, settings or {}, beside)
+        return cls(
+            model=archive.stem,
+            key_file=str(run / "key_file.json"),
+            pid=0,
+            archive=str(archive),
+            archive_mtime=archive.stat().st_mtime,
+            run=str(run),
+            tmp=str(tmp),
+            **urls,
+        )
+
+    @classmethod
+    def load(cls, file: Path) -> "Instance":
+        """Read what `save` wrote."""
+        return cls(**json.loads(file.read_text(encoding="utf-8")))
+
+    def save(self) -> None:
+        """Write instance.json into the run folder, for the processes that look after this one."""
+        text = json.dumps(asdict(self), indent=2)
+        (Path(self.run) / "instance.json").write_text(text + "\n", encoding="utf-8")
+
+    def admit(self) -> None:
+        """Take the archive as it is now, for the next start.
+
+        Raises:
+            StartError: it is refused, and the next start takes the one before.
+        """
+        _admit(Path(self.archive), Path(self.run))
 
     def key(self, kind: Literal["inference", "management"]) -> str:
         """An access key that is good now: one that has expired is renewed.
@@ -136,11 +186,20 @@ class Instance:
     def is_ready(self) -> bool:
         """Whether as many workers as wanted are ready; /ping says yes long before that."""
         try:
-            model = self.describe()
+            return bool(self.ready_workers())
         except (OSError, ValueError, KeyError):  # requests' exceptions are OSErrors
             return False
-        ready = [worker for worker in model["workers"] if worker["status"] == "READY"]
-        return len(ready) >= max(1, int(model["minWorkers"]))
+
+    def ready_workers(self) -> list[int]:
+        """The pids of the workers, when as many as wanted are ready; else none.
+
+        Raises:
+            OSError: there is no key file yet, or no answer: requests' exceptions are OSErrors.
+            ValueError, KeyError: the key file is being written.
+        """
+        model = self.describe()
+        ready = [int(worker["pid"]) for worker in model["workers"] if worker["status"] == "READY"]
+        return ready if len(ready) >= max(1, int(model["minWorkers"])) else []
 
     def is_running(self) -> bool:
         """Whether the process still lives, and is ours and not a later one of the same number."""
@@ -157,22 +216,74 @@ class Instance:
             server.terminate()
             with suppress(psutil.TimeoutExpired):
                 server.wait(timeout)
-        outlived = [process for process in psutil.process_iter() if _mentions(process, self.tmp)]
-        for process in outlived:
+        self.clear()
+
+    def kill(self) -> None:
+        """End the server and its workers at once, whoever started them."""
+        killed = [process for process in psutil.process_iter() if _mentions(process, self.tmp)]
+        for process in killed:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(outlived, timeout=5)
+        psutil.wait_procs(killed, timeout=5)
+
+    def clear(self) -> None:
+        """End what a crash left running, and remove the keys and the temporary directory."""
+        self.kill()
         Path(self.key_file).unlink(missing_ok=True)
         shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def execute(self) -> NoReturn:
+        """Become this instance's server: for a supervisor, whose child then is java itself."""
+        self.clear()
+        Path(self.tmp).mkdir(mode=0o700)
+        os.chdir(self.run)  # the key file appears here
+        command = self._command()
+        os.execve(command[0], command, self._environment())
+
+    def _launch(self) -> int:
+        """Start the server and answer its pid."""
+        with (Path(self.run) / "console.log").open("wb") as console:
+            server = subprocess.Popen(
+                self._command(),
+                cwd=self.run,  # the key file appears here
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        server.returncode = 0  # it outlives this object on purpose, which would warn of it
+        return server.pid
+
+    def _command(self) -> list[str]:
+        """Java itself, not the torchserve command: that one loses signals."""
+        spec = find_spec("ts")
+        if spec is None or spec.origin is None:
+            raise StartError("TorchServe is not installed: run 'make install'")
+        home = Path(spec.origin).parent.parent
+        config, store = Path(self.run) / "config.properties", Path(self.run) / "store"
+        command = [
+            *(find_java(), "-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"),
+            *(f"-Djava.io.tmpdir={self.tmp}", f"-Dmodel_server_home={home}"),
+            f"-Dlog4j.configurationFile={(ROOT / 'serving' / 'log4j2.xml').as_uri()}",
+            *("-cp", f"{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),
+            *("--python", sys.executable, "-f", config, "-s", store, "-ncs"),
+        ]
+        return [str(part) for part in command]
+
+    def _environment(self) -> dict[str, str]:
+        logs = str(Path(self.run) / "logs")
+        private = {"TMPDIR": self.tmp, "TEMP": self.tmp}
+        return os.environ | private | {"LOG_LOCATION": logs, "METRICS_LOCATION": logs}
 
     def _wait_until_ready(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while not self.is_ready():
+            time.sleep(0.2)  # first: a process has no command line while it is being started
             if not self.is_running():
                 raise StartError(f"TorchServe ended.{self._log()}")
             if time.monotonic() > deadline:
                 raise StartError(f"no worker was ready after {timeout:.0f} s.{self._log()}")
-            time.sleep(0.2)
 
     def _log(self) -> str:
         """The last lines that the server and its workers wrote."""
@@ -181,68 +292,45 @@ class Instance:
         return "\n" + "\n".join(tails)
 
 
-def _free_port(preferred: int) -> int:
-    """The usual port where it is free, otherwise any free one."""
-    for port in (preferred, 0):
+def _admit(archive: Path, run: Path) -> None:
+    try:
+        admit(archive, run / "store")
+    except ArchiveError as err:
+        raise StartError(str(err)) from err
+
+
+def free_port(preferred: int) -> int:
+    """The usual port where it is free, else one that no outgoing connection may take meanwhile.
+
+    Raises:
+        StartError: none was found.
+    """
+    for port in (preferred, *random.sample(range(20000, 32768), 100)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+                return port
     raise StartError("there is no free port on 127.0.0.1")
 
 
-def _write_config(run: Path, archive: Path, urls: dict[str, str], over: dict[str, str]) -> Path:
-    """config.properties and, after it, this instance's lines: the last one of a name counts."""
+def _write_config(
+    run: Path, archive: Path, urls: dict[str, str], over: dict[str, str], beside: int
+) -> None:
+    """config.properties, the operator's and this instance's lines: the last of a name counts."""
     settings = {
         "inference_address": urls["inference"],
         "management_address": urls["management"],
         "metrics_address": urls["metrics"],
-        "grpc_inference_port": str(_free_port(7070)),
-        "grpc_management_port": str(_free_port(7071)),
+        "grpc_inference_port": str(free_port(7070 + 10 * beside)),
+        "grpc_management_port": str(free_port(7071 + 10 * beside)),
         "metrics_config": str(ROOT / "serving" / "metrics.yaml"),
         "load_models": f"{archive.stem}={archive.name}",
         **over,
     }
     lines = [f"{name}={value}\n" for name, value in settings.items()]
-    config = run / "config.properties"
-    config.write_text((ROOT / "config.properties").read_text() + "\n" + "".join(lines))
-    return config
-
-
-def _launch(config: Path, store: Path, run: Path, tmp: Path) -> int:
-    """Start java itself, not the torchserve command: that one loses signals. Answers the pid."""
-    spec = find_spec("ts")
-    if spec is None or spec.origin is None:
-        raise StartError("TorchServe is not installed: run 'make install'")
-    home = Path(spec.origin).parent.parent
-    command = [
-        *(find_java(), "-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"),
-        *(f"-Djava.io.tmpdir={tmp}", f"-Dmodel_server_home={home}"),
-        f"-Dlog4j.configurationFile={(ROOT / 'serving' / 'log4j2.xml').as_uri()}",
-        *("-cp", f"{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),
-        *("--python", sys.executable, "-f", config, "-s", store, "-ncs"),
-    ]
-    environment = os.environ | {
-        "TMPDIR": str(tmp),
-        "TEMP": str(tmp),
-        "LOG_LOCATION": str(run / "logs"),
-        "METRICS_LOCATION": str(run / "logs"),
-    }
-    with (run / "console.log").open("wb") as console:
-        server = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=run,  # the key file appears here
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=console,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    server.returncode = 0  # it outlives this object on purpose, which would warn of it
-    return server.pid
+    given = [path.read_text() for path in (SETTINGS, OPERATOR_SETTINGS) if path.exists()]
+    (run / "config.properties").write_text("\n".join([*given, "".join(lines)]))
 
 
 def _mentions(process: psutil.Process, folder: str) -> bool:
@@ -251,3 +339,15 @@ def _mentions(process: psutil.Process, folder: str) -> bool:
         return folder in " ".join(process.cmdline())
     except psutil.Error:
         return False
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Become the server of the instance whose run folder is given, less urgent than nginx."""
+    [run] = map(Path, sys.argv[1:] if argv is None else argv)
+    Gate(run).close()  # whatever key it holds, the new server has another
+    os.nice(NICE)
+    Instance.load(run / "instance.json").execute()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,6 @@
-"""Server: the one running instance of this checkout, known to others by .run/server.json.
+"""Server: what runs in this checkout, one instance or the front, known by .run/server.json.
 
-Run: python -m serving.server start | stop | status | key
+Run: python -m serving.server start | serve | restart | stop | status | key
 """
 
 import argparse
@@ -11,86 +11,159 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
+from serving.front import Front, is_loopback
 from serving.instance import ROOT, RUN, Instance, StartError
+from serving.keys import FILE, Keys
 
 logger = logging.getLogger(__name__)
 
 STATE = RUN / "server.json"
+
 ARCHIVE = ROOT / "model_store" / "hashtags.mar"
 BUNDLE = ARCHIVE.with_suffix(".bundle")  # build_mar.sh notes there what it packed
 
 
-def running() -> Instance | None:
-    """The instance that STATE names, when it still runs."""
-    instance = _last()
-    return instance if instance and instance.is_running() else None
+Server = Instance | Front
 
 
-def _last() -> Instance | None:
-    """The instance that STATE names, also when it has ended in some other way than by stop()."""
+def running() -> Server | None:
+    """What STATE names, when it still runs."""
+    server = _last()
+    return server if server and server.is_running() else None
+
+
+def _last() -> Server | None:
+    """What STATE names, also when it has ended in some other way than by stop()."""
     try:
         state = json.loads(STATE.read_text(encoding="utf-8"))
+        if state["front"]:
+            return Front.from_json(state)
         return Instance(**{field.name: state[field.name] for field in fields(Instance)})
     except (OSError, ValueError, KeyError):
         return None
 
 
-def start(archive: Path = ARCHIVE) -> Instance:
-    """Serve the archive: the instance that already does so, or a new one in place of another.
+def start(archive: Path = ARCHIVE) -> Server:
+    """Serve the archive: by what already does so, or a new instance in place of another.
 
     Raises:
         StartError: the archive is not there, or TorchServe did not become ready.
     """
-    archive = archive.resolve()
-    if not archive.is_file():
-        raise StartError(f"there is no archive {archive}: run ./build_mar.sh")
-    instance = running()
-    if instance and _serves(instance, archive) and instance.is_ready():
-        return instance
+    archive = _built(archive)
+    server = running()
+    if server and _serves(server, archive) and server.is_ready():
+        return server
+    if isinstance(server, Front):
+        raise StartError("the front serves something else: make restart, or make stop first")
     stop()
     logger.info("starting TorchServe with %s", archive.name)
     instance = Instance.start(archive, RUN / "torchserve")
-    _write_state(instance)
+    _write_state({**asdict(instance), "front": None, "web": None})
     return instance
 
 
+def serve(archive: Path = ARCHIVE, *, listen: str | None = None, keys: bool | None = None) -> Front:
+    """Serve the archive by the front, unless it already runs.
+
+    Args:
+        archive: the .mar; its stem is the model's name.
+        listen: ADDRESS:PORT; else a free port of 127.0.0.1.
+        keys: whether callers need a key; else they do when others than this machine can call.
+
+    Raises:
+        StartError: the archive or nginx is not there, or an instance did not become ready.
+    """
+    archive = _built(archive)
+    server = running()
+    if isinstance(server, Front):
+        return server
+    stop()
+    if keys is None:
+        keys = listen is not None and not is_loopback(listen)
+    if keys:
+        Keys(FILE).create()
+    logger.info("starting nginx and TorchServe with %s", archive.name)
+    front = Front.start(archive, RUN / "serve", listen=listen, keys=FILE if keys else None)
+    _write_state(front.to_json())
+    return front
+
+
+def restart() -> Front:
+    """Restart the front's instances one by one, with the archive as it is now.
+
+    Raises:
+        StartError: the front does not run, or an instance did not become ready again.
+    """
+    server = running()
+    if not isinstance(server, Front):
+        raise StartError("the front does not run: make serve starts it")
+    front = server.restart(logger.info)
+    _write_state(front.to_json())
+    return front
+
+
 def stop() -> bool:
-    """End the instance and remove what it left, after a crash too; whether it was running."""
-    instance = _last()
-    was_running = instance is not None and instance.is_running()
-    if instance:
-        instance.stop()
+    """End what runs and remove what it left, after a crash too; whether it was running."""
+    server = _last()
+    was_running = server is not None and server.is_running()
+    if server:
+        server.stop()
     STATE.unlink(missing_ok=True)
     return was_running
 
 
-def _serves(instance: Instance, archive: Path) -> bool:
+def _built(archive: Path) -> Path:
+    archive = archive.resolve()
+    if not archive.is_file():
+        raise StartError(f"there is no archive {archive}: run ./build_mar.sh")
+    return archive
+
+
+def _serves(server: Server, archive: Path) -> bool:
+    """Whether it started with the archive as it is now."""
+    instance = server.instances[0] if isinstance(server, Front) else server
     return (instance.archive, instance.archive_mtime) == (str(archive), archive.stat().st_mtime)
 
 
-def _write_state(instance: Instance) -> None:
+def _write_state(state: dict[str, Any]) -> None:
     """Written under another name first: a reader never sees half a file."""
     part = STATE.with_suffix(".part")
-    part.write_text(json.dumps({**asdict(instance), "front": None, "web": None}, indent=2) + "\n")
+    part.write_text(json.dumps(state, indent=2) + "\n")
     os.replace(part, STATE)
 
 
 def _show(what: str) -> int:
-    """Print the running instance's address, or the key that its callers need."""
-    instance = running()
-    if instance is None:
-        logger.error("nothing is running: make demo starts it")
+    """Print what callers need: the address, or the key of a TorchServe without a front."""
+    server = running()
+    if server is None:
+        logger.error("nothing is running: make demo or make serve starts it")
         return 1
-    print(instance.key("inference") if what == "key" else instance.inference)
+    if what == "status":
+        print(server.url if isinstance(server, Front) else server.inference)
+    elif isinstance(server, Instance):
+        print(server.key("inference"))
+    elif server.keys:
+        logger.error("keys are shown once, when made: python -m serving.keys add NAME")
+        return 1
+    else:
+        print("none-needed")
     return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Start, stop or show the server of this checkout."""
-    parser = argparse.ArgumentParser(description="Start or stop TorchServe with our archive.")
-    parser.add_argument("action", choices=["start", "stop", "status", "key"])
+    parser = argparse.ArgumentParser(description="Start or stop what serves our archive.")
+    actions = ["start", "serve", "restart", "stop", "status", "key"]
+    parser.add_argument("action", choices=actions)
     parser.add_argument("--archive", type=Path, default=ARCHIVE, help="default: %(default)s")
+    parser.add_argument("--listen", metavar="ADDRESS:PORT", help="serve: default 127.0.0.1:8000")
+    parser.add_argument(
+        "--keys",
+        choices=["on", "off"],
+        help="serve: whether callers need a key; default: when they may call from elsewhere",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.action == "stop":
@@ -99,12 +172,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.action in ("status", "key"):
         return _show(args.action)
     try:
-        instance = start(args.archive)
+        if args.action == "start":
+            _tell(start(args.archive))
+        elif args.action == "serve":
+            keys = {"on": True, "off": False, None: None}[args.keys]
+            _tell(serve(args.archive, listen=args.listen, keys=keys))
+        else:
+            _tell(restart())
     except StartError as err:
         logger.error("%s", err)
         return 1
-    logger.info("%s is served at %s", instance.model, instance.inference)
     return 0
+
+
+def _tell(server: Server) -> None:
+    if isinstance(server, Instance):
+        logger.info("%s is served at %s", server.model, server.inference)
+        return
+    callers = "with a key of python -m serving.keys" if server.keys else "without a key"
+    logger.info("%s is served at %s, %s", server.model, server.url, callers)
 
 
 if __name__ == "__main__":

@@ -2,28 +2,17 @@
 
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import requests
-
 from hashstagram_client.connection import Connection
-from hashstagram_client.errors import (
-    ConnectionFailedError,
-    RequestRefusedError,
-    ServerFailedError,
-    UnauthorizedError,
-)
+from hashstagram_client.transport import Transport
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     Photo = str | os.PathLike[str] | bytes | BinaryIO | Image
-
-TOKEN_TRIES = 3  # another process may renew the token at the same time and undo our renewal
-USER_AGENT = f"hashstagram-client/{version('hashstagram-client')}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +60,8 @@ class HashtagClient:
         url: base URL; else HASHSTAGRAM_URL, else the server of this checkout, else port 8080.
         token: access token; else HASHSTAGRAM_TOKEN, else the running server's key file.
         model: the model's name in the URL.
-        timeout: seconds to wait for the connection, and again for the answer.
+        timeout: seconds that a call may take, with all its tries and the pauses between them.
+        retries: how many more tries after one that failed for a passing reason.
     """
 
     def __init__(
@@ -81,12 +71,10 @@ class HashtagClient:
         *,
         model: str = "hashtags",
         timeout: float = 30.0,
+        retries: int = 10,
     ) -> None:
-        self.connection = Connection.find(url, token)
         self.model = model
-        self.timeout = timeout
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = USER_AGENT
+        self._transport = Transport(Connection.find(url, token), timeout=timeout, retries=retries)
 
     def __enter__(self) -> "HashtagClient":
         """The client itself."""
@@ -98,7 +86,7 @@ class HashtagClient:
 
     def close(self) -> None:
         """Close the connections; the client can be used again and opens new ones."""
-        self._session.close()
+        self._transport.close()
 
     def recommend(
         self, photo: "Photo", *, k: int = 5, threshold: float | None = None
@@ -121,48 +109,10 @@ class HashtagClient:
         headers = {"Content-Type": "application/octet-stream", "X-Top-K": str(k)}
         if threshold is not None:
             headers["X-Threshold"] = str(threshold)
-        return Recommendation.from_json(
-            self._post(f"/predictions/{self.model}", _read(photo), headers)
+        answer = self._transport.request(
+            "POST", f"/predictions/{self.model}", _read(photo), headers
         )
-
-    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
-        """Post until the token is one that the server takes; a few tries are enough."""
-        for _ in range(TOKEN_TRIES):
-            token = self.connection.current_token()
-            try:
-                return self._post_once(path, body, headers, token)
-            except UnauthorizedError as err:
-                refusal = err
-                if not self.connection.renew_token(token):
-                    break
-        raise refusal
-
-    def _post_once(
-        self, path: str, body: bytes, headers: dict[str, str], token: str | None
-    ) -> dict[str, Any]:
-        """The one place where a request leaves and an answer becomes a result or an error."""
-        if token:
-            headers = headers | {"Authorization": f"Bearer {token}"}
-        url = self.connection.url + path
-        try:
-            answer = self._session.post(url, data=body, headers=headers, timeout=self.timeout)
-        except requests.ReadTimeout as err:
-            raise ConnectionFailedError(
-                f"{self.connection.url} did not answer within {self.timeout:g} s. Give it more "
-                "time, or try again when it is less busy."
-            ) from err
-        except requests.RequestException as err:
-            raise ConnectionFailedError(
-                f"{self.connection.url} does not answer ({type(err).__name__}). Is the server "
-                "running? Start it with: make demo"
-            ) from err
-        if answer.status_code != 200:
-            raise _error(answer)
-        try:
-            result: dict[str, Any] = answer.json()
-        except ValueError as err:
-            raise ServerFailedError("the answer is not JSON", status=200, kind="NotJSON") from err
-        return result
+        return Recommendation.from_json(answer)
 
 
 def _read(photo: "Photo") -> bytes:
@@ -182,20 +132,3 @@ def _encode(image: "Image") -> bytes:
     buffer = BytesIO()
     image.save(buffer, format="PNG", exif=image.getexif())
     return buffer.getvalue()
-
-
-def _error(answer: requests.Response) -> RequestRefusedError | ServerFailedError:
-    try:
-        body = answer.json()
-        kind, message = str(body["type"]), str(body["message"])
-    except (ValueError, KeyError, TypeError):
-        # TorchServe answers 413 for a body over its limit without any text.
-        too_large = answer.status_code == 413
-        kind = "RequestTooLarge" if too_large else "NotJSON"
-        message = "the photo's file is too large" if too_large else "the server gave no reason"
-    # TorchServe says 400 InvalidKeyException where the standard says 401.
-    if answer.status_code in (401, 403) or kind == "InvalidKeyException":
-        message += ". Pass a token, set HASHSTAGRAM_TOKEN, or call from the server's own folder."
-        return UnauthorizedError(message, status=answer.status_code, kind=kind)
-    error = RequestRefusedError if answer.status_code < 500 else ServerFailedError
-    return error(message, status=answer.status_code, kind=kind)

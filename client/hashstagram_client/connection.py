@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+RENEWAL = 5.0  # seconds that TorchServe may take over a new key
 
 
 @dataclass(frozen=True)
@@ -34,44 +35,57 @@ class Connection:
     def find(cls, url: str | None = None, token: str | None = None) -> "Connection":
         """Fill in what is not given from HASHSTAGRAM_URL, HASHSTAGRAM_TOKEN or .run/server.json.
 
-        The server file is looked for in the working directory and its parents. Its keys are
-        only ever sent to the server that they belong to.
+        The server file is looked for in the working directory and its parents: its front where
+        there is one, else TorchServe itself. Its keys are only ever sent to the TorchServe that
+        they belong to.
         """
         given = url or os.environ.get("HASHSTAGRAM_URL")
         if given and "://" not in given:
             given = f"http://{given}"
         server = _server_file()
-        beside = server is not None and (given is None or _same(given, server["inference"]))
-        known = server if server and beside else {}
-        key_file = known.get("key_file")
+        url = (given or server.get("front") or server.get("inference") or DEFAULT_URL).rstrip("/")
+        # The keys are TorchServe's; the front has them already and asks for its own, if any.
+        keys = server if _same(url, server.get("inference")) else {}
+        key_file = keys.get("key_file")
         return cls(
-            url=(given or (server["inference"] if server else DEFAULT_URL)).rstrip("/"),
+            url=url,
             token=token or os.environ.get("HASHSTAGRAM_TOKEN"),
             key_file=Path(key_file) if key_file else None,
-            management=known.get("management"),
+            management=keys.get("management"),
         )
 
     def current_token(self) -> str | None:
         """The token as it is now: TorchServe makes new ones at every start."""
         return self.token or self._key("inference")
 
-    def renew_token(self, refused: str | None) -> bool:
+    def renew_token(self, refused: str | None, timeout: float) -> bool:
         """After a token was refused: whether there is another one to try now.
 
         TorchServe's keys expire. Somebody else may have asked for a new one already; otherwise
         we do, with the key that never expires. The new one only appears in the key file.
+
+        Args:
+            refused: the token that the server did not take.
+            timeout: seconds that this may take.
         """
-        if self.token or self.management is None:
+        if self.token or self.management is None or timeout <= 0:
             return False
-        with self._renewing:  # each new key ends the one before
+        if not self._renewing.acquire(timeout=timeout):  # each new key ends the one before
+            return False
+        try:
             if self.current_token() == refused:
-                with suppress(requests.RequestException):
-                    requests.get(
-                        f"{self.management}/token?type=inference",
-                        headers={"Authorization": f"Bearer {self._key('API')}"},
-                        timeout=5,
-                    )
+                self._ask_for_token(timeout)
             return self.current_token() != refused
+        finally:
+            self._renewing.release()
+
+    def _ask_for_token(self, timeout: float) -> None:
+        with suppress(requests.RequestException):
+            requests.get(
+                f"{self.management}/token?type=inference",
+                headers={"Authorization": f"Bearer {self._key('API')}"},
+                timeout=min(timeout, RENEWAL),
+            )
 
     def _key(self, kind: str) -> str | None:
         try:
@@ -81,7 +95,7 @@ class Connection:
             return None
 
 
-def _server_file() -> dict[str, Any] | None:
+def _server_file() -> dict[str, Any]:
     here = Path.cwd()
     for folder in (here, *here.parents):
         path = folder / ".run" / "server.json"
@@ -90,8 +104,12 @@ def _server_file() -> dict[str, Any] | None:
         except (OSError, ValueError):
             continue
         return server
-    return None
+    return {}
 
 
-def _same(one: str, other: str) -> bool:
-    return one.rstrip("/").replace("localhost", "127.0.0.1") == other.rstrip("/")
+def _same(one: str, other: str | None) -> bool:
+    return other is not None and _plain(one) == _plain(other)
+
+
+def _plain(url: str) -> str:
+    return url.rstrip("/").replace("localhost", "127.0.0.1")

@@ -1,10 +1,16 @@
 """The errors that HashtagClient raises.
 
 ClientError
-├── ConnectionFailedError    no answer: nothing listens there, or it took too long
-├── RequestRefusedError      4xx: the photo or an option is at fault
-│   └── UnauthorizedError    the token is missing, wrong or too old
-└── ServerFailedError        5xx: the server is at fault or too busy
+├── ConnectionFailedError        no whole answer came: refused, reset or damaged at every try
+│   └── DeadlineExceededError    the call's deadline passed first
+├── RequestRefusedError          4xx: the photo or an option is at fault; the same call fails again
+│   ├── InvalidOptionError       400: an option is out of its range, or there is no photo
+│   ├── UnauthorizedError        401, 403: the token is missing, wrong or too old
+│   ├── PhotoTooLargeError       413: too many bytes or pixels
+│   ├── UnsupportedPhotoError    415: no image of a format that the server takes
+│   └── UndecodablePhotoError    422: the image is truncated or damaged
+└── ServerFailedError            5xx, or an answer that makes no sense: the server is at fault
+    └── BusyError                429, 503: too much to do; `retry_after` says when to come back
 """
 
 
@@ -13,23 +19,62 @@ class ClientError(Exception):
 
 
 class ConnectionFailedError(ClientError):
-    """The server could not be reached or did not answer in time."""
+    """The server could not be reached, or its answer never came in whole.
+
+    `transient` is false where another try cannot help, such as a certificate that is not trusted.
+    """
+
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
-class _AnswerError(ClientError):
+class DeadlineExceededError(ConnectionFailedError):
+    """No answer within the call's `timeout`."""
+
+
+class AnswerError(ClientError):
+    """The server answered, but not with a result: `status` of HTTP, `kind` is the body's type."""
+
     def __init__(self, message: str, *, status: int, kind: str) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
 
 
-class RequestRefusedError(_AnswerError):
+class RequestRefusedError(AnswerError):
     """The server refuses the request (4xx); `kind` is its type, such as "InvalidImageError"."""
 
 
+class InvalidOptionError(RequestRefusedError):
+    """An option is out of its range, or there is no photo in the request (400)."""
+
+
 class UnauthorizedError(RequestRefusedError):
-    """The server wants a token, or another one."""
+    """The server wants a token, or another one (401, 403; TorchServe says 400)."""
 
 
-class ServerFailedError(_AnswerError):
-    """The server failed (5xx)."""
+class PhotoTooLargeError(RequestRefusedError):
+    """The photo has more bytes or pixels than the server takes (413)."""
+
+
+class UnsupportedPhotoError(RequestRefusedError):
+    """The bytes are no image of a format that the server takes (415)."""
+
+
+class UndecodablePhotoError(RequestRefusedError):
+    """The image is truncated or damaged (422)."""
+
+
+class ServerFailedError(AnswerError):
+    """The server failed (5xx), or answered what makes no sense."""
+
+
+class BusyError(ServerFailedError):
+    """The server has too much to do (429, 503); `retry_after` in seconds, where it said so."""
+
+    def __init__(
+        self, message: str, *, status: int, kind: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, status=status, kind=kind)
+        self.retry_after = retry_after

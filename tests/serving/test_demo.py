@@ -30,6 +30,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)  # with its time stamp: nothing to install
     (folder / ".venv").symlink_to(Path(sys.prefix))
+    (folder / "operator.properties").write_text("job_queue_size=77\n")
     yield folder
     make(folder, "stop")
 
@@ -76,6 +77,14 @@ def test_the_server_file_says_where_everything_is(
     contract = {"model", "inference", "management", "metrics", "front", "web", "key_file"}
     assert contract <= set(server)
     assert Path(server["key_file"]).is_file()
+
+
+def test_the_operators_lines_come_after_ours_and_count(
+    checkout: Path, first: "subprocess.CompletedProcess[str]"
+) -> None:
+    lines = (checkout / ".run" / "torchserve" / "config.properties").read_text().splitlines()
+    sizes = [line for line in lines if line.startswith("job_queue_size=")]
+    assert sizes == ["job_queue_size=100", "job_queue_size=77"]
 
 
 def test_a_photo_that_is_none_fails_with_one_line(

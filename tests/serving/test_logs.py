@@ -75,7 +75,9 @@ def test_every_line_of_every_log_is_json(instance: Instance, jpeg: bytes) -> Non
         instance, "worker.log", lambda line: line["message"] == "Torch worker started."
     )
     assert started["logger"] == "MODEL_LOG"
-    wait_for(instance, "worker.log", lambda line: line["message"] == "hashtags 1.0 is ready")
+    wait_for(
+        instance, "worker.log", lambda line: line["message"].startswith("hashtags 1.0 is ready")
+    )
     for log in ("access.log", "server.log"):
         lines(instance, log)
 

@@ -1,0 +1,316 @@
+"""Front: what `make serve` runs: nginx before two TorchServe instances, under one supervisor."""
+
+import http.client
+import ipaddress
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xmlrpc.client
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jinja2
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from serving import nginx
+from serving.gate import Gate
+from serving.instance import ROOT, Instance, StartError, free_port
+
+NAMES = ("torchserve-a", "torchserve-b")
+DEPLOY = ROOT / "deploy"
+OPENAPI = ROOT / "docs" / "openapi.json"
+TEN_YEARS = str(10 * 365 * 24 * 60)  # minutes; supervised instances get new keys at each start
+READY_TIMEOUT = 180.0  # seconds for an instance to start and load
+DRAIN_TIMEOUT = 60.0  # seconds for requests in flight; nginx gives none more than 40
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one caller, and all together, may ask for; docs/operations.md says how to size them.
+
+    Args:
+        rate: requests a second of one client address, and `burst` above it; then 429.
+        explanations_rate: the same for explanations, which cost several times as much.
+        connections: requests that one client address may have open at a time.
+        body: bytes of a request's body; TorchServe's max_request_size is the same.
+        in_flight: requests that wait in one instance; then 503. With one of two instances
+            away, the other has to take all, so this is what both have together in good times.
+        explaining: how many of those may be explanations.
+    """
+
+    rate: int = 100
+    burst: int = 200
+    explanations_rate: int = 5
+    explanations_burst: int = 20
+    connections: int = 1000
+    body: int = 20971520
+    in_flight: int = 64
+    explaining: int = 8
+
+
+@dataclass(frozen=True)
+class Front:
+    """A running front.
+
+    Args:
+        url: where callers find it.
+        listen: the address it listens on, as nginx takes it.
+        run: folder of the configuration, logs and gates.
+        tmp: private folder of sockets and request bodies, removed by `stop`.
+        keys: file of the callers' keys, or None where they need none.
+        limits: see there.
+        instances: the TorchServe instances.
+    """
+
+    url: str
+    listen: str
+    run: str
+    tmp: str
+    keys: str | None
+    limits: Limits
+    instances: tuple[Instance, ...]
+
+    @classmethod
+    def start(
+        cls,
+        archive: Path,
+        run: Path,
+        *,
+        listen: str | None = None,
+        keys: Path | None = None,
+        limits: Limits | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> "Front":
+        """Start everything and wait until all instances take requests.
+
+        Args:
+            archive: the .mar; its stem is the model's name.
+            run: folder for all files; made, and emptied first.
+            listen: ADDRESS:PORT; else 127.0.0.1 and port 8000, or another where that is taken.
+            keys: file of callers' keys; without it nobody needs one.
+            limits: other limits than the usual ones.
+            settings: lines that go over config.properties.
+
+        Raises:
+            StartError: nginx is missing or refuses, or an instance did not become ready.
+        """
+        shutil.rmtree(run, ignore_errors=True)
+        (run / "logs").mkdir(parents=True, mode=0o700)
+        run.chmod(0o700)  # the gates' names hold keys
+        over = {"token_expiration_min": TEN_YEARS} | (settings or {})
+        instances = tuple(
+            Instance.prepare(archive, run / name, settings=over, beside=number)
+            for number, name in enumerate(NAMES)
+        )
+        listen = listen or f"127.0.0.1:{free_port(8000)}"
+        front = cls(
+            url=f"http://{_reachable(listen)}",
+            listen=listen,
+            run=str(run),
+            tmp=tempfile.mkdtemp(prefix="hashstagram-"),
+            keys=str(keys) if keys else None,
+            limits=limits or Limits(),
+            instances=instances,
+        )
+        try:
+            front._configure()
+            front._launch()
+        except BaseException:
+            front.stop()
+            raise
+        return front
+
+    @classmethod
+    def from_json(cls, state: dict[str, Any]) -> "Front":
+        """What `to_json` gave."""
+        held = {field.name: state[field.name] for field in fields(cls)}
+        instances = tuple(Instance(**instance) for instance in state["instances"])
+        return cls(**held | {"instances": instances, "limits": Limits(**state["limits"])})
+
+    @property
+    def model(self) -> str:
+        """The model's name in the URLs."""
+        return self.instances[0].model
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it; the keys of the server file are the first instance's."""
+        return asdict(self.instances[0]) | asdict(self) | {"front": self.url, "web": None}
+
+    def is_running(self) -> bool:
+        """Whether the supervisor answers."""
+        return self._supervisor_pid() is not None
+
+    def is_ready(self) -> bool:
+        """Whether all instances take requests."""
+        return all(Gate(Path(instance.run)).is_open() for instance in self.instances)
+
+    def pid(self, program: str) -> int:
+        """The process of nginx, readiness or an instance; 0 while it is away."""
+        return int(self._supervisor.getProcessInfo(program)["pid"])
+
+    def in_flight(self, instance: Instance) -> int:
+        """How many requests an instance holds: nginx keeps a connection to it for each."""
+        port = urlsplit(instance.inference).port
+        connections = psutil.net_connections("tcp")
+        held = [c for c in connections if c.status == psutil.CONN_ESTABLISHED and c.laddr]
+        return sum(c.laddr.port == port for c in held if c.laddr)
+
+    def restart(self, report: Callable[[str], None] = lambda line: None) -> "Front":
+        """Restart the instances one after the other, so that callers notice nothing.
+
+        Raises:
+            StartError: the archive is refused, and nothing was done; or one did not become ready,
+                and the others still take requests.
+        """
+        for instance in self.instances:
+            instance.admit()
+        for instance in self.instances:
+            name = Path(instance.run).name
+            others = [other for other in self.instances if other is not instance]
+            self._wait(lambda: any(map(_is_open, others)), READY_TIMEOUT, "no other is ready")  # noqa: B023
+            report(f"{name}: draining")
+            self._drain(instance)
+            report(f"{name}: restarting")
+            self._supervisor.stopProcess(name)
+            Gate(Path(instance.run)).release()
+            self._supervisor.startProcess(name)
+            self._wait(lambda: _is_open(instance), READY_TIMEOUT, f"{name} is not ready")  # noqa: B023
+        return replace(
+            self,
+            instances=tuple(
+                replace(i, archive_mtime=Path(i.archive).stat().st_mtime) for i in self.instances
+            ),
+        )
+
+    def stop(self) -> None:
+        """End it: first nginx, which finishes what it has, then the instances; clear up after it.
+
+        What a supervisor left that did not end this way is ended too.
+        """
+        supervisor = self._supervisor_pid()
+        if supervisor:
+            process = psutil.Process(supervisor)
+            process.terminate()
+            with suppress(psutil.TimeoutExpired):
+                process.wait(DRAIN_TIMEOUT + 30)
+        for process in [p for p in psutil.process_iter() if self._owns(p)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        for instance in self.instances:
+            instance.clear()
+            Gate(Path(instance.run)).close()
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def _configure(self) -> None:
+        """Fill the templates in, and let nginx look at its own.
+
+        Raises:
+            StartError: nginx is not installed, or refuses the configuration.
+        """
+        for instance in self.instances:
+            instance.save()
+            Gate(Path(instance.run)).close()
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(DEPLOY),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        environment.filters["quote"] = shlex.quote
+        facts = asdict(self) | {
+            "instances": [{"name": Path(i.run).name, **asdict(i)} for i in self.instances],
+            "model": self.model,
+            "openapi": OPENAPI,
+            "root": os.geteuid() == 0,
+            "python": sys.executable,
+            "checkout": ROOT,
+            "threads": max(1, (os.cpu_count() or 1) // len(self.instances)),
+        }
+        for name in (nginx.NAME, "supervisord.conf"):
+            text = environment.get_template(f"{name}.j2").render(facts)
+            (Path(self.tmp) / name).write_text(text, encoding="utf-8")
+        try:
+            command = nginx.command(Path(self.tmp))
+        except FileNotFoundError as err:
+            raise StartError(str(err)) from err
+        tested = subprocess.run([*command, "-t"], capture_output=True, text=True)
+        if tested.returncode:
+            raise StartError(f"nginx refuses its configuration:\n{tested.stderr.strip()}")
+
+    def _launch(self) -> None:
+        config = Path(self.tmp) / "supervisord.conf"
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.tmp)
+        if done.returncode:
+            raise StartError(f"the supervisor did not start:\n{done.stdout}{done.stderr}")
+        self._wait(self.is_ready, READY_TIMEOUT, "the instances are not ready")
+
+    @property
+    def _supervisor(self) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self.tmp}/supervisord.sock")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
+
+    def _supervisor_pid(self) -> int | None:
+        try:
+            return int(self._supervisor.getPID())
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return None
+
+    def _drain(self, instance: Instance) -> None:
+        """Close its gate, and wait until its last request has been answered."""
+        gate = Gate(Path(instance.run))
+        gate.drain()
+        time.sleep(0.3)  # a request that has just passed the gate shows by then
+        try:
+            self._wait(
+                lambda: self.in_flight(instance) == 0,
+                DRAIN_TIMEOUT,
+                f"{gate.folder.name} still has requests",
+            )
+        except BaseException:
+            gate.release()
+            raise
+
+    def _wait(self, condition: Callable[[], bool], timeout: float, failure: str) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if not self.is_running():
+                raise StartError(f"the supervisor ended: see {self.run}/logs")
+            if time.monotonic() > deadline:
+                raise StartError(f"{failure} after {timeout:.0f} s: see {self.run}")
+            time.sleep(0.1)
+
+    def _owns(self, process: psutil.Process) -> bool:
+        """Workers of nginx rewrite their command line, but stay in the folder."""
+        try:
+            return process.cwd() == self.tmp or self.tmp in " ".join(process.cmdline())
+        except psutil.Error:
+            return False
+
+
+def is_loopback(listen: str) -> bool:
+    """Whether only this machine can reach an address of the form ADDRESS:PORT."""
+    host = urlsplit(f"//{listen}").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _reachable(listen: str) -> str:
+    """How this machine itself reaches what listens: on every address means on loopback too."""
+    return listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+
+
+def _is_open(instance: Instance) -> bool:
+    return Gate(Path(instance.run)).is_open()
