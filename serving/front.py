@@ -11,7 +11,7 @@ import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,33 @@ class Front:
         Raises:
             StartError: nginx is missing or refuses, or an instance did not become ready.
         """
+        front = cls.prepare(archive, run, listen, keys, limits or Limits(), settings or {})
+        try:
+            front._launch()
+        except BaseException:
+            front.stop()
+            raise
+        return front
+
+    @classmethod
+    def prepare(
+        cls,
+        archive: Path,
+        run: Path,
+        listen: str | None,
+        keys: Path | None,
+        limits: Limits,
+        settings: dict[str, str],
+    ) -> "Front":
+        """Choose ports and write all configuration, as `start` does, but start nothing.
+
+        Raises:
+            StartError: nginx is missing or refuses its configuration.
+        """
         shutil.rmtree(run, ignore_errors=True)
-        (run / "logs").mkdir(parents=True, mode=0o700)
+        (run / "logs").mkdir(parents=True)
         run.chmod(0o700)  # the gates' names hold keys
-        over = {"token_expiration_min": TEN_YEARS} | (settings or {})
+        over = {"token_expiration_min": TEN_YEARS} | settings
         instances = tuple(
             Instance.prepare(archive, run / name, settings=over, beside=number)
             for number, name in enumerate(NAMES)
@@ -118,12 +141,11 @@ class Front:
             run=str(run),
             tmp=tempfile.mkdtemp(prefix="hashstagram-"),
             keys=str(keys) if keys else None,
-            limits=limits or Limits(),
+            limits=limits,
             instances=instances,
         )
         try:
             front._configure()
-            front._launch()
         except BaseException:
             front.stop()
             raise
@@ -155,7 +177,7 @@ class Front:
 
     def pid(self, program: str) -> int:
         """The process of nginx, readiness or an instance; 0 while it is away."""
-        return int(self._supervisor.getProcessInfo(program)["pid"])
+        return int(self._ask("getProcessInfo", program)["pid"])
 
     def in_flight(self, instance: Instance) -> int:
         """How many requests an instance holds: nginx keeps a connection to it for each."""
@@ -177,9 +199,9 @@ class Front:
             report(f"{name}: draining")
             self._drain(instance)
             report(f"{name}: restarting")
-            self._supervisor.stopProcess(name)
+            self._ask("stopProcess", name)
             Gate(Path(instance.run)).release()
-            self._supervisor.startProcess(name)
+            self._ask("startProcess", name)
             self._wait(lambda: _is_open(instance), READY_TIMEOUT, f"{name} is not ready")  # noqa: B023
         return replace(
             self,
@@ -252,14 +274,16 @@ class Front:
             raise StartError(f"the supervisor did not start:\n{done.stdout}{done.stderr}")
         self._wait(self.is_ready, READY_TIMEOUT, "the instances are not ready")
 
-    @property
-    def _supervisor(self) -> Any:
+    def _ask(self, question: str, *arguments: str) -> Any:
+        """Ask the supervisor; OSError, HTTPException or xmlrpc's Error when it does not answer."""
         transport = SupervisorTransport(None, None, f"unix://{self.tmp}/supervisord.sock")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
+        with closing(transport):
+            supervisor = xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
+            return getattr(supervisor, question)(*arguments)
 
     def _supervisor_pid(self) -> int | None:
         try:
-            return int(self._supervisor.getPID())
+            return int(self._ask("getPID"))
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return None
 
