@@ -2,22 +2,24 @@
 
 import json
 import logging
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 import torch
-from PIL import Image
 
 from hashstagram.errors import HashstagramError, PredictionError
-from hashstagram.recommender import Hashtag, Recommender
-from hashstagram.request import RecommendRequest
+from hashstagram.options import Options
+from hashstagram.recommender import Recommender
+from hashstagram.request import RecommendRequest, photo_bytes
 
 logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
-Prepared = tuple[RecommendRequest, torch.Tensor]
+Description = dict[str, Any]
+T = TypeVar("T")
+
+PASS = 8  # photos that are decoded and go through the network at once: it bounds the memory
 
 
 class HashtagHandler:
@@ -32,81 +34,122 @@ class HashtagHandler:
     version: str
 
     def initialize(self, context: Any) -> None:
-        """Load the bundle from the unpacked archive and run it once.
+        """Load the bundle from the unpacked archive, and run it in the batch sizes to come.
 
         Raises:
-            ValueError: the bundle does not load. TorchServe withdraws a model that fails with
-                this type, and leaves one that fails with another registered without a worker.
+            ValueError: whatever went wrong. TorchServe withdraws a model that fails with this
+                type, and leaves one that fails with RuntimeError registered without a worker.
         """
-        settings = context.model_yaml_config or {}
-        torch.set_num_threads(_threads(settings))
-        directory = Path(context.system_properties["model_dir"])
-        try:
-            self.recommender = Recommender.from_pretrained(directory, device=_device(context))
-        except HashstagramError as err:
-            raise ValueError(str(err)) from err
         self.model = context.manifest["model"]["modelName"]
         self.version = str(context.manifest["model"]["modelVersion"])
-        self.recommender.recommend([Image.new("RGB", (256, 256))])
-        logger.info("%s %s is ready", self.model, self.version)
+        try:
+            self.recommender = _load(context)
+        except Exception as err:
+            raise ValueError(f"{self.model} {self.version} does not load: {err}") from err
+        logger.info(
+            "%s %s is ready on %s in %s",
+            *(self.model, self.version, self.recommender.device, self.recommender.precision),
+        )
 
     def handle(self, data: Sequence[Row], context: Any) -> list[str]:
         """A batch of request rows to as many JSON texts, each with its own status."""
-        items = self.preprocess(data, context)
-        hashtags = iter(self.inference([item for item in items if isinstance(item, tuple)]))
-        answers = [next(hashtags) if isinstance(item, tuple) else item for item in items]
-        return self.postprocess(answers, context)
+        requests = self.preprocess(data, context)
+        photos = [
+            photo
+            for request in requests
+            if isinstance(request, RecommendRequest)
+            for photo in request.photos
+        ]
+        return self.postprocess(requests, iter(self.inference(photos)), context)
 
-    def preprocess(self, data: Sequence[Row], context: Any) -> list[Prepared | Any]:
-        """Each row to its request and input tensor, or to the error or answer that it gets."""
+    def preprocess(
+        self, data: Sequence[Row], context: Any
+    ) -> list[RecommendRequest | Description | HashstagramError]:
+        """Each row to what it asks for, or to the description or error that answers it."""
         return [
-            self._prepare(row, context.get_all_request_header(index))
+            _attempt(self._read, row, context.get_all_request_header(index))
             for index, row in enumerate(data)
         ]
 
-    def _prepare(self, row: Row, headers: Mapping[str, Any]) -> Prepared | Any:
-        # The edge of one item: whatever goes wrong here stays with this item.
-        try:
-            if headers.get("describe") == "True":
-                return self.describe()
-            request = RecommendRequest.from_row(row, headers)
-            return request, self.recommender.preprocess(request.photo)
-        except HashstagramError as err:
-            return err
-        except (Exception, MemoryError):
-            logger.exception("a photo could not be prepared")
-            return PredictionError("The photo could not be processed. Try another one.")
+    def _read(self, row: Row, headers: Mapping[str, Any]) -> RecommendRequest | Description:
+        if headers.get("describe") == "True":
+            return self.describe()
+        return RecommendRequest.from_row(row, headers)
 
-    def inference(self, prepared: Sequence[Prepared]) -> list[list[Hashtag]]:
-        """One pass of the network over the batch, then each request's best hashtags."""
-        if not prepared:
-            return []
-        scores = self.recommender.scores(torch.stack([tensor for _, tensor in prepared]))
-        return [
-            self.recommender.top(row, k=request.k, threshold=request.threshold)
-            for (request, _), row in zip(prepared, scores, strict=True)
-        ]
+    def inference(self, photos: Sequence[bytes | str]) -> list[torch.Tensor | HashstagramError]:
+        """Each photo to its scores (tags,), or to its own error."""
+        results: list[torch.Tensor | HashstagramError] = []
+        for start in range(0, len(photos), PASS):
+            results += self._pass([_attempt(self._input, p) for p in photos[start : start + PASS]])
+        return results
 
-    def postprocess(self, answers: Sequence[Any], context: Any) -> list[str]:
-        """Hashtags, descriptions and errors to JSON, with status and content type set."""
+    def _input(self, photo: bytes | str) -> torch.Tensor:
+        return self.recommender.preprocess(photo_bytes(photo))
+
+    def _pass(
+        self, inputs: Sequence[torch.Tensor | HashstagramError]
+    ) -> list[torch.Tensor | HashstagramError]:
+        """One pass of the network over the inputs among these; errors stay where they stand."""
+        good = [each for each in inputs if isinstance(each, torch.Tensor)]
+        if not good:
+            return list(inputs)
+        scores = _attempt(self.recommender.scores, torch.stack(good))
+        if isinstance(scores, HashstagramError):
+            return [scores if isinstance(each, torch.Tensor) else each for each in inputs]
+        rows = iter(scores)
+        return [next(rows) if isinstance(each, torch.Tensor) else each for each in inputs]
+
+    def postprocess(
+        self,
+        requests: Sequence[RecommendRequest | Description | HashstagramError],
+        results: Iterator[torch.Tensor | HashstagramError],
+        context: Any,
+    ) -> list[str]:
+        """Requests, and their photos' results in order, to JSON with status and content type."""
         texts = []
-        for index, answer in enumerate(answers):
+        for index, request in enumerate(requests):
+            answer = request
+            if isinstance(request, RecommendRequest):
+                own = list(islice(results, len(request.photos)))
+                answer = self._answer(request, own, context.get_request_id(index))
             context.set_response_content_type(index, "application/json")
             if isinstance(answer, HashstagramError):
                 context.set_response_status(answer.status, type(answer).__name__, index)
-            texts.append(json.dumps(self._body(answer, context.get_request_id(index))))
+                answer = answer.body()
+            texts.append(json.dumps(answer))
         return texts
 
-    def _body(self, answer: Any, request_id: str | None) -> dict[str, Any]:
-        if isinstance(answer, HashstagramError):
-            return answer.body()
-        if isinstance(answer, dict):
-            return answer
-        return {
+    def _answer(
+        self,
+        request: RecommendRequest,
+        results: Sequence[torch.Tensor | HashstagramError],
+        server_request_id: str | None,
+    ) -> dict[str, Any] | HashstagramError:
+        head = {
             "model": self.model,
             "version": self.version,
-            "request_id": request_id,
-            "hashtags": [{"tag": h.tag, "score": round(h.score, 4)} for h in answer],
+            "request_id": request.request_id or server_request_id,
+        }
+        if request.several:
+            return head | {"results": [self._item(each, request.options) for each in results]}
+        [result] = results
+        if isinstance(result, HashstagramError):
+            return result
+        return head | self._hashtags(result, request.options)
+
+    def _item(self, result: torch.Tensor | HashstagramError, options: Options) -> dict[str, Any]:
+        """One of several photos' results, with the status that it would have had alone."""
+        if isinstance(result, HashstagramError):
+            return {"status": result.status, "error": result.body()}
+        return {"status": 200, **self._hashtags(result, options)}
+
+    def _hashtags(self, scores: torch.Tensor, options: Options) -> dict[str, Any]:
+        best = self.recommender.top(
+            scores, k=options.k, threshold=options.threshold, tag_filter=options.tag_filter
+        )
+        return {
+            "hashtags": [{"tag": h.tag, "score": round(h.score, 4)} for h in best],
+            "abstained": self.recommender.abstains(scores),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -122,17 +165,46 @@ class HashtagHandler:
         }
 
 
+def _attempt(step: Callable[..., T], *args: Any) -> T | HashstagramError:
+    """The edge of one item: whatever goes wrong in here stays with this item."""
+    try:
+        return step(*args)
+    except HashstagramError as err:
+        return err
+    except Exception:  # MemoryError is one too
+        logger.exception("a photo could not be processed")
+        return PredictionError("The photo could not be processed. Try another one.")
+
+
+def _load(context: Any) -> Recommender:
+    """The recommender that model-config.yaml and TorchServe ask for, warm."""
+    settings = context.model_yaml_config or {}
+    torch.set_num_threads(_threads(settings))
+    device = _device(context)
+    if device == "cpu" and settings.get("deviceType") == "gpu":
+        logger.warning("model-config.yaml asks for a GPU, and there is none: running on the CPU")
+    recommender = Recommender.from_pretrained(
+        context.system_properties["model_dir"],
+        device=device,
+        precision=settings.get("handler", {}).get("precision", "auto"),
+    )
+    recommender.warm_up(PASS)
+    return recommender
+
+
 def _threads(settings: Mapping[str, Any]) -> int:
     """Threads for one worker: all cores shared among the workers, unless the YAML says how many.
 
+    "All" are those of OMP_NUM_THREADS where it is set: that is what PyTorch starts with.
     TorchServe's and PyTorch's own defaults together start workers × cores threads, which is
     several times slower than one thread a core.
     """
     workers = int(settings.get("minWorkers", 1))
     asked = int(settings.get("handler", {}).get("threads", 0))
-    return asked or max(1, (os.cpu_count() or 1) // workers)
+    return asked or max(1, torch.get_num_threads() // workers)
 
 
 def _device(context: Any) -> str:
+    """The GPU that TorchServe gives this worker, if there is one; it deals them out in turn."""
     gpu = context.system_properties.get("gpu_id")
     return f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu"

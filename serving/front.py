@@ -22,6 +22,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from serving import nginx
+from serving.archive import ArchiveError, check_archive
 from serving.gate import Gate
 from serving.instance import ROOT, Instance, StartError, free_port
 
@@ -190,8 +191,13 @@ class Front:
         """Restart the instances one after the other, so that callers notice nothing.
 
         Raises:
-            StartError: one did not become ready; the others still take requests.
+            StartError: the archive is refused, or an instance did not become ready; the others
+                still take requests.
         """
+        try:
+            check_archive(Path(self.instances[0].archive))
+        except ArchiveError as err:
+            raise StartError(str(err)) from err
         for instance in self.instances:
             name = Path(instance.run).name
             others = [other for other in self.instances if other is not instance]
@@ -200,6 +206,7 @@ class Front:
             self._drain(instance)
             report(f"{name}: restarting")
             self._ask("stopProcess", name)
+            instance.admit()
             Gate(Path(instance.run)).release()
             self._ask("startProcess", name)
             self._wait(lambda: _is_open(instance), READY_TIMEOUT, f"{name} is not ready")  # noqa: B023
@@ -225,7 +232,7 @@ class Front:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         for instance in self.instances:
-            instance.clear()
+            instance.stop()
             Gate(Path(instance.run)).close()
         shutil.rmtree(self.tmp, ignore_errors=True)
 

@@ -23,12 +23,15 @@ from typing import Any, Literal, NoReturn
 import psutil
 import requests
 
+from serving.archive import ArchiveError, admit
 from serving.gate import Gate
 from serving.java import find_java
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / ".run"
 NICE = 5  # nginx must still answer when all cores are busy with photos
+SETTINGS = ROOT / "config.properties"
+OPERATOR_SETTINGS = ROOT / "operator.properties"  # git does not track it; need not be there
 PORTS = {"inference": 8080, "management": 8081, "metrics": 8082}
 
 
@@ -79,7 +82,8 @@ class Instance:
             timeout: seconds until the worker has to be ready.
 
         Raises:
-            StartError: TorchServe ended, or the worker was not ready in time.
+            StartError: the archive is refused, TorchServe ended, or the worker was not ready in
+                time.
         """
         instance = cls.prepare(archive, run, settings=settings)
         instance = replace(instance, pid=instance._launch())
@@ -111,7 +115,7 @@ class Instance:
             for name, port in PORTS.items()
         }
         _write_config(run, archive, urls, settings or {}, beside)
-        return cls(
+        instance = cls(
             model=archive.stem,
             key_file=str(run / "key_file.json"),
             pid=0,
@@ -121,6 +125,29 @@ class Instance:
             tmp=str(tmp),
             **urls,
         )
+        try:
+            instance.admit()
+        except StartError:
+            instance.clear()
+            raise
+        return instance
+
+    @property
+    def store(self) -> Path:
+        """The folder that TorchServe takes archives from; ours alone is in it."""
+        return Path(self.run) / "store"
+
+    def admit(self) -> None:
+        """Put the archive as it is now into the store.
+
+        Raises:
+            StartError: it is refused.
+        """
+        shutil.rmtree(self.store, ignore_errors=True)
+        try:
+            admit(Path(self.archive), self.store)
+        except ArchiveError as err:
+            raise StartError(str(err)) from err
 
     @classmethod
     def load(cls, file: Path) -> "Instance":
@@ -194,13 +221,14 @@ class Instance:
             return False
 
     def stop(self, timeout: float = 20) -> None:
-        """End TorchServe and its workers, and remove its keys and its temporary directory."""
+        """End TorchServe and its workers, and remove its keys, its store and temporary files."""
         if self.is_running():
             server = psutil.Process(self.pid)
             server.terminate()
             with suppress(psutil.TimeoutExpired):
                 server.wait(timeout)
         self.clear()
+        shutil.rmtree(self.store, ignore_errors=True)
 
     def kill(self) -> None:
         """End the server and its workers at once, whoever started them."""
@@ -245,13 +273,13 @@ class Instance:
         if spec is None or spec.origin is None:
             raise StartError("TorchServe is not installed: run 'make install'")
         home = Path(spec.origin).parent.parent
-        config, store = Path(self.run) / "config.properties", Path(self.archive).parent
+        config = Path(self.run) / "config.properties"
         command = [
             *(find_java(), "-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"),
             *(f"-Djava.io.tmpdir={self.tmp}", f"-Dmodel_server_home={home}"),
             f"-Dlog4j.configurationFile={(ROOT / 'serving' / 'log4j2.xml').as_uri()}",
             *("-cp", f"{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),
-            *("--python", sys.executable, "-f", config, "-s", store, "-ncs"),
+            *("--python", sys.executable, "-f", config, "-s", self.store, "-ncs"),
         ]
         return [str(part) for part in command]
 
@@ -263,11 +291,11 @@ class Instance:
     def _wait_until_ready(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while not self.is_ready():
+            time.sleep(0.2)  # first: a process has no command line while it is being started
             if not self.is_running():
                 raise StartError(f"TorchServe ended.{self._log()}")
             if time.monotonic() > deadline:
                 raise StartError(f"no worker was ready after {timeout:.0f} s.{self._log()}")
-            time.sleep(0.2)
 
     def _log(self) -> str:
         """The last lines that the server and its workers wrote."""
@@ -294,7 +322,7 @@ def free_port(preferred: int) -> int:
 def _write_config(
     run: Path, archive: Path, urls: dict[str, str], over: dict[str, str], beside: int
 ) -> None:
-    """config.properties and, after it, this instance's lines: the last one of a name counts."""
+    """config.properties, the operator's and this instance's lines: the last of a name counts."""
     settings = {
         "inference_address": urls["inference"],
         "management_address": urls["management"],
@@ -306,7 +334,8 @@ def _write_config(
     }
     lines = [f"{name}={value}\n" for name, value in settings.items()]
     config = run / "config.properties"
-    config.write_text((ROOT / "config.properties").read_text() + "\n" + "".join(lines))
+    given = [path.read_text() for path in (SETTINGS, OPERATOR_SETTINGS) if path.exists()]
+    config.write_text("\n".join([*given, "".join(lines)]))
 
 
 def _mentions(process: psutil.Process, folder: str) -> bool:

@@ -59,9 +59,25 @@ def test_the_archive_holds_the_handler_the_bundle_and_nothing_else(
         "weights.safetensors",
         "config.json",
         "index_to_name.json",
+        "SHA256SUMS",
     }
     assert manifest["model"]["modelName"] == "pets"
     assert manifest["model"]["modelVersion"] == "2.1"
+
+
+def test_the_archive_is_entered_beside_those_that_are_there(
+    bundle_dir: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two", "one"):
+        done = build(bundle_dir, tmp_path / f"{name}.mar", name, "1.0" if name == "two" else "2.0")
+        assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    expected = {
+        f"{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}  {name}"
+        for name in ("one.mar", "two.mar")
+    }
+    assert len(lines) == 2
+    assert set(lines) == expected
 
 
 def test_the_unpacked_archive_runs_by_itself(bundle_dir: Path, tmp_path: Path, jpeg: bytes) -> None:

@@ -34,8 +34,9 @@ def test_nearest_says_who(index: Neighbours) -> None:
     torch.testing.assert_close(similarities, torch.tensor([[0.96, 0.6]]))
 
 
-def test_what_is_saved_votes_the_same(index: Neighbours, tmp_path: Path) -> None:
-    index.save(tmp_path / "index.safetensors")
+@pytest.mark.parametrize("compact", [True, False], ids=["compact", "expanded"])
+def test_what_is_saved_votes_the_same(index: Neighbours, tmp_path: Path, compact: bool) -> None:
+    index.save(tmp_path / "index.safetensors", compact=compact)
     read = Neighbours.load(tmp_path / "index.safetensors", num_tags=3)
     voting = NeighboursConfig(weight=0.5, k=3)
     photos = torch.randn(5, 2, generator=torch.Generator().manual_seed(3))

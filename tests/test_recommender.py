@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 
 from hashstagram.bundle import Bundle
+from hashstagram.calibration import Calibration
 from hashstagram.errors import UnsupportedImageError
 from hashstagram.recommender import Recommender
+from hashstagram.tag_filter import TagFilter
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,22 @@ def test_k_and_threshold(recommender: Recommender, jpeg: bytes) -> None:
     middle = everything[4].score
     [above] = recommender.recommend([jpeg], k=1000, threshold=middle)
     assert above == everything[:5]
+
+
+def test_a_filter_leaves_the_next_best(recommender: Recommender, jpeg: bytes) -> None:
+    scores = recommender.scores(recommender.preprocess(jpeg)[None])[0]
+    best = recommender.top(scores, k=10)
+    excluded = TagFilter(exclude=(best[0].tag, best[2].tag))
+    assert recommender.top(scores, k=2, tag_filter=excluded) == [best[1], best[3]]
+    assert recommender.top(scores, tag_filter=TagFilter(include=("nothing",))) == []
+
+
+def test_it_abstains_where_all_scores_are_low(bundle: Bundle, jpeg: bytes) -> None:
+    best = Recommender(bundle).recommend([jpeg])[0][0].score
+    for bar, abstains in ((best - 0.01, False), (best + 0.01, True)):
+        calibration = Calibration(abstain_below=bar)
+        wary = Recommender(replace(bundle, config=replace(bundle.config, calibration=calibration)))
+        assert wary.abstains(wary.scores(wary.preprocess(jpeg)[None])[0]) is abstains
 
 
 def test_a_batch_answers_as_each_photo_alone(

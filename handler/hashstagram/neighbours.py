@@ -80,23 +80,38 @@ class Neighbours:
     def _transposed(self) -> Tensor:
         return self.embeddings.T.contiguous()  # (dims, photos)
 
-    def save(self, path: Path) -> None:
-        """Write a safetensors file: embeddings in eight bits, and of the targets the true ones."""
+    def save(self, path: Path, *, compact: bool = True) -> None:
+        """Write a safetensors file.
+
+        Args:
+            path: the file.
+            compact: embeddings in eight bits, and of the targets the true ones; otherwise all as
+                it is used, so that processes can share it.
+        """
+        save_file(self._compact() if compact else self._expanded(), path)
+        path.chmod(0o644)  # safetensors leaves it to its owner alone
+
+    def _compact(self) -> dict[str, Tensor]:
         step = _step(self.embeddings)
         photos, tags = self.targets.nonzero(as_tuple=True)
-        save_file(
-            {
-                "mean": self.mean.half(),
-                "projection": self.projection.half().contiguous(),
-                "embeddings": (self.embeddings / step).round().to(torch.int8),
-                "step": step.reshape(1),
-                "tags": tags.to(torch.int16),
-                "tags_per_photo": torch.bincount(photos, minlength=len(self)).to(torch.int16),
-                "digests": self.digests,
-            },
-            path,
-        )
-        path.chmod(0o644)  # safetensors leaves it to its owner alone
+        return {
+            "mean": self.mean.half(),
+            "projection": self.projection.half().contiguous(),
+            "embeddings": (self.embeddings / step).round().to(torch.int8),
+            "step": step.reshape(1),
+            "tags": tags.to(torch.int16),
+            "tags_per_photo": torch.bincount(photos, minlength=len(self)).to(torch.int16),
+            "digests": self.digests,
+        }
+
+    def _expanded(self) -> dict[str, Tensor]:
+        return {
+            "mean": self.mean,
+            "projection": self.projection.contiguous(),
+            "transposed": self._transposed,
+            "targets": self.targets,
+            "digests": self.digests,
+        }
 
     @classmethod
     def load(cls, path: Path, num_tags: int) -> "Neighbours":
@@ -107,18 +122,29 @@ class Neighbours:
         """
         try:
             stored = load_file(path)
-            counts, tags = stored["tags_per_photo"].long(), stored["tags"].long()
-            targets = torch.zeros(len(counts), num_tags, dtype=torch.bool)
-            targets[torch.arange(len(counts)).repeat_interleave(counts), tags] = True
+            if "transposed" in stored:  # as it is used: nothing is copied
+                embeddings, targets = stored["transposed"].T, stored["targets"]
+            else:
+                embeddings = stored["embeddings"].float() * stored["step"]
+                targets = _targets(stored["tags_per_photo"].long(), stored["tags"].long(), num_tags)
+            if targets.shape != (len(embeddings), num_tags):
+                raise IndexError(f"targets of shape {tuple(targets.shape)}")
             return cls(
                 mean=stored["mean"].float(),
                 projection=stored["projection"].float(),
-                embeddings=stored["embeddings"].float() * stored["step"],
+                embeddings=embeddings,
                 targets=targets,
                 digests=stored["digests"],
             )
         except (OSError, SafetensorError, KeyError, IndexError, RuntimeError) as err:
             raise InvalidBundleError(f"{path.name} is no index of these tags: {err}") from err
+
+
+def _targets(counts: Tensor, tags: Tensor, num_tags: int) -> Tensor:
+    """(photos, num_tags) from how many tags each photo has and all of them in a row."""
+    targets = torch.zeros(len(counts), num_tags, dtype=torch.bool)
+    targets[torch.arange(len(counts)).repeat_interleave(counts), tags] = True
+    return targets
 
 
 def in_eight_bits(embeddings: Tensor) -> Tensor:

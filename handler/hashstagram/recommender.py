@@ -10,6 +10,8 @@ from PIL import Image, ImageOps
 
 from hashstagram.bundle import Bundle
 from hashstagram.model import detach_head
+from hashstagram.precision import choose_precision
+from hashstagram.tag_filter import NO_FILTER, TagFilter
 from hashstagram.transforms import decode_image, eval_transform, min_side, to_rgb
 
 logger = logging.getLogger(__name__)
@@ -31,24 +33,29 @@ class Recommender:
     Args:
         bundle: the model; its network is shared, not copied.
         device: where the network runs.
+        precision: what it computes in, see choose_precision.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, device: str = "cpu", precision: str = "float32") -> None:
         self.bundle = bundle
         self.device = device
+        self.precision = choose_precision(precision, device)
         self.backbone, self.head = detach_head(bundle.model)
 
     @classmethod
-    def from_pretrained(cls, directory: Path | str, *, device: str = "cpu") -> "Recommender":
+    def from_pretrained(
+        cls, directory: Path | str, *, device: str = "cpu", precision: str = "float32"
+    ) -> "Recommender":
         """Load a bundle directory.
 
         Raises:
-            InvalidBundleError: the bundle is incomplete or inconsistent.
+            InvalidBundleError: the bundle is incomplete, changed or inconsistent.
+            ValueError: there is no such precision.
         """
         bundle = Bundle.load(Path(directory), device=device)
         for licence in bundle.config.noncommercial:
             logger.warning("%s: not for commercial use (%s)", bundle.config.name, licence)
-        return cls(bundle, device)
+        return cls(bundle, device, precision)
 
     def save_pretrained(self, directory: Path | str) -> None:
         """Write the bundle into a directory, in single precision."""
@@ -77,8 +84,13 @@ class Recommender:
     def embeddings(self, inputs: torch.Tensor) -> torch.Tensor:
         """Model inputs (N, 3, S, S) to what the network's last layer sees: (N, width)."""
         inputs = inputs.to(self.device, memory_format=torch.channels_last)
-        embeddings: torch.Tensor = self.backbone(inputs)
-        return embeddings
+        # Autocast, not weights in half: those would be a second copy on the CPU, and the layers
+        # that need single precision get it in whatever network it is.
+        with torch.autocast(
+            inputs.device.type, self.precision, enabled=self.precision != torch.float32
+        ):
+            embeddings: torch.Tensor = self.backbone(inputs)
+        return embeddings.float()
 
     @torch.inference_mode()
     def raw_scores(self, embeddings: torch.Tensor) -> torch.Tensor:
@@ -95,14 +107,42 @@ class Recommender:
             scores = scores.lerp(votes, config.neighbours.weight * neighbours.known)
         return scores
 
-    def top(self, scores: torch.Tensor, *, k: int = 5, threshold: float = 0.0) -> list[Hashtag]:
-        """The k best hashtags of one photo's scores, best first; none below the threshold."""
+    def abstains(self, scores: torch.Tensor) -> bool:
+        """Whether one photo's scores are all too low: its best hashtags are guesses."""
+        return bool(self.bundle.config.calibration.abstains(scores.unsqueeze(0)).item())
+
+    def top(
+        self,
+        scores: torch.Tensor,
+        *,
+        k: int = 5,
+        threshold: float = 0.0,
+        tag_filter: TagFilter = NO_FILTER,
+    ) -> list[Hashtag]:
+        """The k best hashtags of one photo's scores that pass the filter, best first.
+
+        None is below the threshold.
+        """
         if self.bundle.usage:
             scores = self.bundle.usage(scores.unsqueeze(0))[0]
+        tags: Sequence[str] = self.bundle.hashtags.tags
+        if tag_filter:
+            allowed = tag_filter.allowed(tags)
+            scores, tags = scores[allowed], [tags[index] for index in allowed]
         best = scores.topk(min(k, len(scores)))
-        tags = self.bundle.hashtags.decode(best.indices.tolist())
-        pairs = zip(tags, best.values.tolist(), strict=True)
-        return [Hashtag(tag, score) for tag, score in pairs if score >= threshold]
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [Hashtag(tags[index], score) for index, score in pairs if score >= threshold]
+
+    def warm_up(self, batch_size: int) -> None:
+        """Take grey photos through all steps, so that the first real ones wait for nothing.
+
+        On a GPU in every batch size that may come, since libraries choose their kernels for each
+        anew; on the CPU in the smallest and the largest, since more would only delay the start.
+        """
+        photo = self.preprocess(Image.new("RGB", (256, 256), "grey"))
+        on_cpu = torch.device(self.device).type == "cpu"
+        for size in sorted({1, batch_size} if on_cpu else range(1, batch_size + 1)):
+            self.top(self.scores(photo.expand(size, -1, -1, -1))[0])
 
     def recommend(
         self, photos: Sequence[Photo], *, k: int = 5, threshold: float = 0.0

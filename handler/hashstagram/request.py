@@ -1,24 +1,25 @@
-"""RecommendRequest: one request row, as a model server delivers it, to a photo and options."""
+"""RecommendRequest: one request row, as a model server delivers it, to photos and options."""
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
 
+from hashstagram.body import Body, Photo, collect
 from hashstagram.errors import InvalidRequestError
+from hashstagram.options import Options
 
-MAX_K = 100
-
-N = TypeVar("N", int, float)
-
-# "data" is what TorchServe's own examples call it.
-_PHOTO_FIELDS = ("image", "data", "photo", "file")
-_OPTION_HEADERS = {"k": "x-top-k", "threshold": "x-threshold"}
-_FORM_HINT = (
-    "The photo came as a web form's text. Send its bytes (curl -T photo.jpg URL), "
-    "or a multipart field (curl -F image=@photo.jpg URL)."
-)
+_OPTION_HEADERS = {
+    "k": "x-top-k",
+    "threshold": "x-threshold",
+    "exclude": "x-exclude",
+    "include": "x-include",
+}
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MAX_QUERY_FIELDS = 100
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,23 @@ class RecommendRequest:
     """What one caller asks for.
 
     Args:
-        photo: the image file's bytes.
-        k: how many hashtags, 1 to MAX_K.
-        threshold: the lowest score that is still answered, 0 to 1.
+        photos: image files' bytes, or their base64 as text: see `photo_bytes`.
+        options: how the answer shall be.
+        several: whether the answer is a list of results, one for each photo.
+        request_id: the caller's or the front's, if there is a sound one.
     """
 
-    photo: bytes
-    k: int = 5
-    threshold: float = 0.0
+    photos: tuple[Photo, ...]
+    options: Options = field(default_factory=Options)
+    several: bool = False
+    request_id: str | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], headers: Mapping[str, Any]) -> "RecommendRequest":
-        """Read a raw body, multipart fields or JSON; options in headers win over fields.
+        """Read photos and options; headers win over the query, which wins over fields.
+
+        Our front sends every body as bytes, the caller's content type in X-Content-Type and the
+        query in X-Query. Without a front the model server has parsed the body.
 
         Args:
             row: field name to bytes, or {"body": bytes, or what a JSON body was parsed to}.
@@ -47,65 +53,48 @@ class RecommendRequest:
             InvalidRequestError: there is no photo, or an option is out of its range.
         """
         sent = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
-        _check_content_type(sent.get("content-type", ""), row)
-        fields = _fields(row)
-        options = {
-            name: sent.get(header, fields.get(name)) for name, header in _OPTION_HEADERS.items()
-        }
+        body = _body(row, sent)
+        in_headers = {name: sent[h] for name, h in _OPTION_HEADERS.items() if h in sent}
         return cls(
-            photo=_photo(fields),
-            k=_number(options["k"], "k", int, default=5, low=1, high=MAX_K),
-            threshold=_number(options["threshold"], "threshold", float, default=0.0, low=0, high=1),
+            photos=body.photos,
+            options=Options.of({**body.fields, **_query(sent.get("x-query", "")), **in_headers}),
+            several=body.several,
+            request_id=request_id(sent),
         )
 
 
-def _check_content_type(content_type: str, row: Mapping[str, Any]) -> None:
-    if content_type.startswith("application/x-www-form-urlencoded"):
-        raise InvalidRequestError(_FORM_HINT)
-    if content_type.startswith("application/json") and isinstance(row.get("body"), bytearray):
-        # The server hands over what it could not parse as it came.
-        raise InvalidRequestError("The body is not valid JSON.")
+def request_id(headers: Mapping[str, Any]) -> str | None:
+    """The X-Request-Id among headers, if it is one that may stand in answers and logs."""
+    sent = {name.lower(): value for name, value in headers.items()}.get("x-request-id")
+    return sent if isinstance(sent, str) and _REQUEST_ID.fullmatch(sent) else None
 
 
-def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Form fields and the fields of a JSON body, side by side."""
-    fields = dict(row)
-    if isinstance(fields.get("body"), dict):
-        fields |= fields.pop("body")
-    return fields
+def photo_bytes(photo: Photo) -> bytes:
+    """A photo's bytes; text is base64, also as a data URL.
 
-
-def _photo(fields: Mapping[str, Any]) -> bytes:
-    name = next((name for name in _PHOTO_FIELDS if fields.get(name)), "body")
-    photo = fields.get(name)
-    if isinstance(photo, bytes | bytearray) and photo:
-        return bytes(photo)
-    if isinstance(photo, str) and name != "body":  # a body that is text is no base64 of ours
-        return _from_base64(photo, name)
-    raise InvalidRequestError(
-        "There is no photo in the request. Send its bytes as the body, as the multipart field "
-        '"image", or in base64 as {"image": "…"} with Content-Type: application/json.'
-    )
-
-
-def _from_base64(text: str, name: str) -> bytes:
-    if text.startswith("data:"):  # a data URL: data:image/jpeg;base64,…
-        text = text.partition(",")[2]
+    Raises:
+        InvalidRequestError: it is not valid base64.
+    """
+    if isinstance(photo, bytes):
+        return photo
+    encoded = photo.partition(",")[2] if photo.startswith("data:") else photo
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as err:
-        raise InvalidRequestError(f'The field "{name}" is not valid base64.') from err
+        raise InvalidRequestError("The photo is not valid base64.") from err
 
 
-def _number(value: Any, name: str, kind: type[N], *, default: N, low: N, high: N) -> N:
-    if value is None:
-        return default
+def _body(row: Mapping[str, Any], headers: Mapping[str, str]) -> Body:
+    body = row.get("body")
+    if "x-content-type" in headers and isinstance(body, bytes | bytearray):
+        return Body.parse(bytes(body), headers["x-content-type"])
+    return Body.of_row(row, headers.get("content-type", ""))
+
+
+def _query(query: str) -> dict[str, Any]:
     try:
-        number = kind(value.decode() if isinstance(value, bytes | bytearray) else value)
-        whole = kind is not int or not isinstance(value, float)
-        if isinstance(value, bool) or not whole or not low <= number <= high:
-            raise ValueError
-    except (TypeError, ValueError, OverflowError) as err:
-        article = "a whole number" if kind is int else "a number"
-        raise InvalidRequestError(f"{name} must be {article} from {low} to {high}.") from err
-    return number
+        return collect(parse_qsl(query, errors="strict", max_num_fields=_MAX_QUERY_FIELDS))
+    except ValueError as err:
+        raise InvalidRequestError(
+            f"The query is not valid UTF-8, or has more than {_MAX_QUERY_FIELDS} parameters."
+        ) from err

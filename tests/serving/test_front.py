@@ -1,5 +1,6 @@
 """What nginx lets through, and what it answers itself; stand-ins take TorchServe's place."""
 
+import base64
 import json
 import os
 import re
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -119,17 +120,29 @@ class Alone:
         self.front.stop()
 
 
-def start(folder: Path, keys: Path | None = None, limits: Limits | None = None) -> Alone:
-    archive = folder / "hashtags.mar"
-    archive.touch()
-    return Alone(Front.prepare(archive, folder / "serve", None, keys, limits or Limits(), {}))
+Start = Callable[..., Alone]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, nginx_is_here: None) -> Iterator[Alone]:
-    alone = start(tmp_path_factory.mktemp("front"), limits=Limits(in_flight=4))
-    yield alone
-    alone.stop()
+def start(
+    archive: Path, tmp_path_factory: pytest.TempPathFactory, nginx_is_here: None
+) -> Iterator[Start]:
+    """Another nginx with stand-ins: start(keys=None, limits=None)."""
+    started = []
+
+    def start(keys: Path | None = None, limits: Limits | None = None) -> Alone:
+        run = tmp_path_factory.mktemp("front") / "serve"
+        started.append(Alone(Front.prepare(archive, run, None, keys, limits or Limits(), {})))
+        return started[-1]
+
+    yield start
+    for alone in started:
+        alone.stop()
+
+
+@pytest.fixture(scope="module")
+def served(start: Start) -> Alone:
+    return start(limits=Limits(in_flight=4))
 
 
 @pytest.fixture
@@ -450,74 +463,81 @@ def test_what_nginx_forgives_reaches_torchserve_in_order_only(alone: Alone) -> N
         assert "transfer-encoding" not in headers
 
 
-def test_a_caller_over_the_rate_waits_and_no_other_does(
-    tmp_path: Path, nginx_is_here: None
-) -> None:
-    alone = start(tmp_path, limits=Limits(rate=1, burst=3))
-    try:
-        answers = [
-            alone.post(headers={"X-Forwarded-For": f"10.0.0.{number}", "X-Real-IP": "10.1.1.1"})
-            for number in range(8)
-        ]
-        assert [a.status_code for a in answers[:4]] == [200] * 4
-        assert all(is_error(a, 429) and a.headers["retry-after"] == "1" for a in answers[4:])
-        assert requests.get(f"{alone.url}/healthz", timeout=5).ok
-        if sys.platform == "linux":  # all of 127.0.0.0/8 is there
-            parts = urlsplit(alone.url)
-            with socket.create_connection(
-                (parts.hostname, parts.port), 5, source_address=("127.0.0.9", 0)
-            ) as connection:
-                connection.sendall(HEAD + b"Content-Length: 5\r\n\r\nphoto")
-                assert connection.recv(100).startswith(b"HTTP/1.1 200")
-    finally:
-        alone.stop()
+def test_one_caller_over_the_rate_is_told_so(start: Start) -> None:
+    alone = start(limits=Limits(rate=1, burst=3))
+    alone.reset()
+    answers = [
+        alone.post(headers={"X-Forwarded-For": f"10.0.0.{number}", "X-Real-IP": "10.1.1.1"})
+        for number in range(8)
+    ]
+    assert [answer.status_code for answer in answers[:4]] == [200] * 4
+    assert all(is_error(a, 429) and a.headers["retry-after"] == "1" for a in answers[4:])
+    assert requests.get(f"{alone.url}/healthz", timeout=5).ok
+    if sys.platform == "linux":  # all of 127.0.0.0/8 is there
+        parts = urlsplit(alone.url)
+        with socket.create_connection(
+            (parts.hostname, parts.port), 5, source_address=("127.0.0.9", 0)
+        ) as connection:
+            connection.sendall(HEAD + b"Content-Length: 5\r\n\r\nphoto")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_keys_come_and_go_without_a_restart(tmp_path: Path, nginx_is_here: None) -> None:
-    file = tmp_path / "keys"
-    held = keys.Keys(file)
+@pytest.fixture
+def keyed(start: Start, tmp_path: Path) -> tuple[Alone, keys.Keys]:
+    held = keys.Keys(tmp_path / "keys")
     held.create()
-    alone = start(tmp_path, keys=file)
-    try:
-        refused = alone.post(data=bytes(1000))
+    return start(keys=held.file), held
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_keys_come_and_go_without_a_restart(keyed: tuple[Alone, keys.Keys]) -> None:
+    alone, held = keyed
+    phone = held.add("phone")
+    assert alone.post(headers=bearer(phone)).status_code == 200
+    assert alone.post(headers={"Authorization": f"Basic {phone}"}).status_code == 200
+    desk = held.add("desk")
+    assert alone.post(headers=bearer(desk)).status_code == 200
+    held.remove("phone")
+    assert held.names() == ["desk"]
+    assert is_error(alone.post(headers=bearer(phone)), 401)
+    assert alone.post(headers=bearer(desk)).status_code == 200
+    log = map(json.loads, (Path(alone.front.run) / "access.log").read_text().splitlines())
+    assert {line["caller"] for line in log if line["status"] == 200} >= {"phone"}
+
+
+def test_who_has_no_key_is_told_so_before_the_photo(keyed: tuple[Alone, keys.Keys]) -> None:
+    alone, held = keyed
+    token = held.add("phone")
+    for headers in ({}, bearer(token[:-8] + "AAAAAAA="), bearer("key-A"), bearer("é"), bearer("")):
+        refused = alone.post(headers={k: v.encode() for k, v in headers.items()})
         assert is_error(refused, 401)
         assert refused.headers["www-authenticate"] == 'Bearer realm="HashStagram"'
-        command = [sys.executable, "-m", "serving.keys", "--file", str(file)]
-        made = subprocess.run([*command, "add", "phone"], capture_output=True, text=True)
-        token = made.stdout.strip()
-        bearer = {"Authorization": f"Bearer {token}"}
-        assert alone.post(headers=bearer).status_code == 200
-        assert alone.post(headers={"Authorization": f"Basic {token}"}).status_code == 200
-        assert is_error(alone.post(headers={"Authorization": f"Bearer {token[:-4]}AAA="}), 401)
-        assert is_error(alone.post(headers={"Authorization": "Bearer key-A"}), 401)
-        assert alone.asked[0][2]["authorization"].startswith("Bearer key")
-        assert requests.get(f"{alone.url}/healthz", timeout=5).ok
-        again = subprocess.run([*command, "add", "phone"], capture_output=True, text=True)
-        assert (again.returncode, again.stdout) == (1, "")
-        held.add("desk")
-        assert alone.post(headers=bearer).status_code == 200
-        held.remove("phone")
-        assert held.names() == ["desk"]
-        assert is_error(alone.post(headers=bearer), 401)
-        assert file.stat().st_mode & 0o777 == 0o600
-        assert token not in file.read_text()
-        log = [
-            json.loads(line) for line in (tmp_path / "serve/access.log").read_text().splitlines()
-        ]
-        assert {line["caller"] for line in log if line["status"] == 200} == {"phone"}
-    finally:
-        alone.stop()
+    assert talk(alone, HEAD + b"Content-Length: 1000000\r\n\r\n", 2).startswith(b"HTTP/1.1 401")
+    assert alone.asked == []
+    assert requests.get(f"{alone.url}/healthz", timeout=5).ok
 
 
-def test_a_refused_caller_need_not_send_the_photo(tmp_path: Path, nginx_is_here: None) -> None:
+def test_the_file_of_keys_holds_none(tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    keys.Keys(file).create()
-    alone = start(tmp_path, keys=file)
-    try:
-        received = talk(alone, HEAD + b"Content-Length: 1000000\r\n\r\n", timeout=2)
-        assert received.startswith(b"HTTP/1.1 401")
-    finally:
-        alone.stop()
+    command = [sys.executable, "-m", "serving.keys", "--file", str(file)]
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+        return done.returncode, done.stdout.strip()
+
+    code, token = run("add", "phone")
+    secret = base64.b64decode(token).decode().removeprefix("phone:")
+    assert (code, len(secret)) == (0, 43)  # 256 bits
+    assert secret not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run("add", "phone") == (1, "")
+    assert run("add", "a:b") == (1, "")
+    assert run("list") == (0, "phone")
+    assert run("remove", "phone") == (0, "")
+    assert run("remove", "phone") == (1, "")
 
 
 def test_the_log_is_json_without_the_photo_or_the_query(alone: Alone) -> None:

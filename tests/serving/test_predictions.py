@@ -50,7 +50,7 @@ def test_the_answer_has_the_contracts_form(post: Post, jpeg: bytes) -> None:
     answer = post(jpeg)
     body = answer.json()
     assert answer.headers["content-type"] == "application/json"
-    assert set(body) == {"model", "version", "request_id", "hashtags"}
+    assert set(body) == {"model", "version", "request_id", "hashtags", "abstained"}
     assert (body["model"], body["version"]) == ("hashtags", "1.0")
     assert body["request_id"] == answer.headers["x-request-id"]
     scores = [hashtag["score"] for hashtag in body["hashtags"]]
@@ -114,6 +114,54 @@ def test_k_and_threshold_everywhere(post: Post, jpeg: bytes) -> None:
     assert tags(post(jpeg, headers={"X-Threshold": "1"})) == []
 
 
+def through_front(content_type: str, **headers: str) -> dict[str, str]:
+    """The headers that our front sends, so that TorchServe's own decoders see no body."""
+    return {
+        "Content-Type": "application/octet-stream",
+        "X-Content-Type": content_type,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+
+
+def as_form(*files: tuple[str, bytes]) -> tuple[bytes, str]:
+    """A form's body and content type."""
+    prepared = requests.Request("POST", "http://x", files=[(n, (n, d)) for n, d in files]).prepare()
+    assert isinstance(prepared.body, bytes)
+    return prepared.body, prepared.headers["Content-Type"]
+
+
+def test_every_form_through_the_front(post: Post, jpeg: bytes) -> None:
+    raw = tags(post(jpeg))
+    encoded = base64.b64encode(jpeg).decode()
+    form, form_type = as_form(("photo", jpeg))
+    assert tags(post(jpeg, headers=through_front("application/x-www-form-urlencoded"))) == raw
+    assert tags(post(form, headers=through_front(form_type))) == raw
+    headers = through_front("application/json", X_Query=f"k=2&exclude={raw[0]}")
+    assert tags(post(json.dumps({"image": encoded}), headers=headers)) == raw[1:3]
+
+
+def test_the_callers_request_id_comes_back(post: Post, jpeg: bytes) -> None:
+    answer = post(jpeg, headers={"X-Request-Id": "trip-7"})
+    assert answer.json()["request_id"] == "trip-7"
+
+
+def test_several_photos_each_get_their_own_answer(
+    post: Post, picture: Image.Image, encode: Callable[..., bytes]
+) -> None:
+    photos = [encode(picture.rotate(20 * turn), "PNG") for turn in range(15)]
+    alone = [tags(post(photo)) for photo in photos]
+    form, form_type = as_form(*[("f", photo) for photo in photos[:7]], ("g", b"broken"))
+    results = post(form, headers=through_front(form_type)).json()["results"]
+    assert [[h["tag"] for h in each["hashtags"]] for each in results[:7]] == alone[:7]
+    assert [each["status"] for each in results] == [200] * 7 + [415]
+    assert results[7]["error"]["type"] == "UnsupportedImageError"
+    encoded = [base64.b64encode(photo).decode() for photo in photos]
+    body = json.dumps({"images": [*encoded[:9], "§", *encoded[9:]]})
+    results = post(body, headers=through_front("application/json")).json()["results"]
+    assert results.pop(9)["status"] == 400
+    assert [[h["tag"] for h in each["hashtags"]] for each in results] == alone
+
+
 BAD = {
     "text": ({"data": b"hello"}, 415, "UnsupportedImageError"),
     "empty": ({"data": b""}, 400, "InvalidRequestError"),
@@ -121,6 +169,24 @@ BAD = {
     "threshold-text": ({"headers": {"X-Threshold": "high"}}, 400, "InvalidRequestError"),
     "no-json": (
         {"data": b"{", "headers": {"Content-Type": "application/json"}},
+        400,
+        "InvalidRequestError",
+    ),
+    "cut-off-form": (
+        {
+            "data": b"--b\r\nContent-Disposition: form-data; name=image\r\n\r\nx",
+            "headers": through_front("multipart/form-data; boundary=b"),
+        },
+        400,
+        "InvalidRequestError",
+    ),
+    "json-through-the-front": (
+        {"data": b"{\xff", "headers": through_front("application/json")},
+        400,
+        "InvalidRequestError",
+    ),
+    "query": (
+        {"headers": through_front("image/jpeg", X_Query="k=many")},
         400,
         "InvalidRequestError",
     ),
