@@ -143,16 +143,10 @@ def test_a_rolling_restart_loses_nothing(front: Front, jpeg: bytes) -> None:
     after = [(front.pid(name), os.readlink(Path(front.run) / name / "gate")) for name in NAMES]
     assert {answer.status for answer in answers} == {200}
     assert len(answers) > 50
-    assert all(
-        a != b
-        for old, new in zip(before, after, strict=True)
-        for a, b in zip(old, new, strict=True)
-    )
+    assert not set(itertools.chain(*before)) & set(itertools.chain(*after))  # pids and keys
 
 
-def test_a_drained_instance_stays_out_and_the_last_is_never_drained(
-    front: Front, jpeg: bytes
-) -> None:
+def test_a_drained_instance_stays_out(front: Front, jpeg: bytes) -> None:
     wait(front.is_ready)
     gate = Gate(Path(front.instances[0].run))
     gate.drain()
