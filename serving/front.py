@@ -5,6 +5,7 @@ import ipaddress
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 import psutil
+import requests
 from supervisor.xmlrpc import SupervisorTransport
 
 from serving import nginx
@@ -125,8 +127,10 @@ class Front:
         """Choose ports and write all configuration, as `start` does, but start nothing.
 
         Raises:
-            StartError: nginx is missing or refuses its configuration.
+            StartError: nginx is missing or refuses its configuration, or the address is taken.
         """
+        listen = listen or f"127.0.0.1:{free_port(8000)}"
+        _check_free(listen)
         shutil.rmtree(run, ignore_errors=True)
         (run / "logs").mkdir(parents=True)
         run.chmod(0o700)  # the gates' names hold keys
@@ -135,7 +139,6 @@ class Front:
             Instance.prepare(archive, run / name, settings=over, beside=number)
             for number, name in enumerate(NAMES)
         )
-        listen = listen or f"127.0.0.1:{free_port(8000)}"
         front = cls(
             url=f"http://{_reachable(listen)}",
             listen=listen,
@@ -280,6 +283,12 @@ class Front:
         if done.returncode:
             raise StartError(f"the supervisor did not start:\n{done.stdout}{done.stderr}")
         self._wait(self.is_ready, READY_TIMEOUT, "the instances are not ready")
+        self._wait(self._is_healthy, 10, "nginx does not answer")
+
+    def _is_healthy(self) -> bool:
+        with suppress(requests.RequestException):
+            return requests.get(f"{self.url}/healthz", timeout=5).ok
+        return False
 
     def _ask(self, question: str, *arguments: str) -> Any:
         """Ask the supervisor; OSError, HTTPException or xmlrpc's Error when it does not answer."""
@@ -333,6 +342,24 @@ def is_loopback(listen: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _check_free(listen: str) -> None:
+    """See that an address can be listened on: nginx would try again and again.
+
+    Raises:
+        StartError: it cannot.
+    """
+    address = urlsplit(f"//{listen}")
+    try:
+        if not (address.hostname and address.port):
+            raise ValueError("there is no port")
+        found = socket.getaddrinfo(address.hostname, address.port, type=socket.SOCK_STREAM)
+        with socket.socket(found[0][0]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+    except (OSError, ValueError) as err:
+        raise StartError(f"cannot listen on {listen} (it is ADDRESS:PORT): {err}") from err
 
 
 def _reachable(listen: str) -> str:

@@ -23,6 +23,7 @@ import requests
 from serving import keys, nginx
 from serving.front import Front, Limits, is_loopback
 from serving.gate import Gate
+from serving.instance import StartError
 
 PREDICT = "/predictions/hashtags"
 EXPLAIN = "/explanations/hashtags"
@@ -548,6 +549,14 @@ def test_the_log_is_json_without_the_photo_or_the_query(alone: Alone) -> None:
     assert (line["method"], line["path"], line["status"]) == ("POST", PREDICT, 200)
     assert "secret" not in text
     assert "my photo" not in text
+
+
+def test_an_address_that_is_taken_is_refused_at_once(
+    alone: Alone, archive: Path, tmp_path: Path
+) -> None:
+    for listen in (alone.front.listen, "127.0.0.1:no", "127.0.0.1"):
+        with pytest.raises(StartError, match="cannot listen on"):
+            Front.start(archive, tmp_path / "serve", listen=listen)
 
 
 @pytest.mark.parametrize(
