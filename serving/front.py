@@ -3,6 +3,7 @@
 import http.client
 import ipaddress
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -58,6 +59,21 @@ class Limits:
     body: int = 20971520
     in_flight: int = 64
     explaining: int = 8
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> "Limits":
+        """The usual limits but for those that are given as NAME=NUMBER.
+
+        Raises:
+            StartError: there is no such limit, or that is no positive whole number.
+        """
+        given = dict(text.partition("=")[::2] for text in texts)
+        for name, number in given.items():
+            if name not in {field.name for field in fields(cls)} or not re.match(
+                r"[1-9]\d*$", number
+            ):
+                raise StartError(f"{name}={number} is no limit: see serving.server --help")
+        return cls(**{name: int(number) for name, number in given.items()})
 
 
 @dataclass(frozen=True)
@@ -231,9 +247,11 @@ class Front:
             process.terminate()
             with suppress(psutil.TimeoutExpired):
                 process.wait(DRAIN_TIMEOUT + 30)
-        for process in [p for p in psutil.process_iter() if self._owns(p)]:
+        orphans = [process for process in psutil.process_iter() if self._owns(process)]
+        for orphan in orphans:
             with suppress(psutil.NoSuchProcess):
-                process.kill()
+                orphan.kill()
+        psutil.wait_procs(orphans, timeout=5)
         for instance in self.instances:
             instance.stop()
             Gate(Path(instance.run)).close()
@@ -330,7 +348,9 @@ class Front:
     def _owns(self, process: psutil.Process) -> bool:
         """Workers of nginx rewrite their command line, but stay in the folder."""
         try:
-            return process.cwd() == self.tmp or self.tmp in " ".join(process.cmdline())
+            command = " ".join(process.cmdline())
+            ours = (self.tmp, f"serving.readiness {self.run}")
+            return process.cwd() == self.tmp or any(words in command for words in ours)
         except psutil.Error:
             return False
 

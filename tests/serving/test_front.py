@@ -551,6 +551,13 @@ def test_the_log_is_json_without_the_photo_or_the_query(alone: Alone) -> None:
     assert "my photo" not in text
 
 
+def test_limits_are_given_by_name() -> None:
+    assert Limits.parse(["rate=7", "burst=9"]) == Limits(rate=7, burst=9)
+    for wrong in ("speed=7", "rate=0", "rate=x", "rate"):
+        with pytest.raises(StartError, match="is no limit"):
+            Limits.parse([wrong])
+
+
 def test_an_address_that_is_taken_is_refused_at_once(
     alone: Alone, archive: Path, tmp_path: Path
 ) -> None:
