@@ -11,7 +11,7 @@ import torch
 from hashstagram.errors import HashstagramError, PredictionError
 from hashstagram.options import Options
 from hashstagram.recommender import Recommender
-from hashstagram.request import RecommendRequest, photo_bytes
+from hashstagram.request import RecommendRequest, photo_bytes, share_of
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class HashtagHandler:
         """A batch of request rows to as many JSON texts, each with its own status."""
         requests = self.preprocess(data, context)
         photos = [
-            photo
+            (photo, share_of(len(request.photos)))
             for request in requests
             if isinstance(request, RecommendRequest)
             for photo in request.photos
@@ -76,15 +76,17 @@ class HashtagHandler:
             return self.describe()
         return RecommendRequest.from_row(row, headers)
 
-    def inference(self, photos: Sequence[bytes | str]) -> list[torch.Tensor | HashstagramError]:
-        """Each photo to its scores (tags,), or to its own error."""
+    def inference(
+        self, photos: Sequence[tuple[bytes | str, float]]
+    ) -> list[torch.Tensor | HashstagramError]:
+        """Each photo, with its share of the limits, to its scores (tags,), or to its own error."""
         results: list[torch.Tensor | HashstagramError] = []
         for start in range(0, len(photos), PASS):
-            results += self._pass([_attempt(self._input, p) for p in photos[start : start + PASS]])
+            results += self._pass([_attempt(self._input, *p) for p in photos[start : start + PASS]])
         return results
 
-    def _input(self, photo: bytes | str) -> torch.Tensor:
-        return self.recommender.preprocess(photo_bytes(photo))
+    def _input(self, photo: bytes | str, share: float) -> torch.Tensor:
+        return self.recommender.preprocess(photo_bytes(photo), share=share)
 
     def _pass(
         self, inputs: Sequence[torch.Tensor | HashstagramError]

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hashstagram.bundle import Bundle
+from hashstagram.decode import decode_image
 from hashstagram.model import detach_head
 from hashstagram.precision import choose_precision
+from hashstagram.rgb import upright_rgb
 from hashstagram.tag_filter import NO_FILTER, TagFilter
-from hashstagram.transforms import decode_image, eval_transform, min_side, to_rgb
+from hashstagram.transforms import eval_transform, min_side
 
 logger = logging.getLogger(__name__)
 
@@ -61,17 +63,21 @@ class Recommender:
         """Write the bundle into a directory, in single precision."""
         self.bundle.save(Path(directory))
 
-    def preprocess(self, photo: Photo) -> torch.Tensor:
+    def preprocess(self, photo: Photo, *, share: float = 1) -> torch.Tensor:
         """One photo to the model's input of shape (3, S, S).
+
+        Args:
+            photo: a file's bytes, or a picture.
+            share: see decode_image.
 
         Raises:
             UnsupportedImageError, ImageTooLargeError, InvalidImageError: see decode_image.
         """
         transform = self.bundle.config.transform
         if isinstance(photo, Image.Image):
-            image = to_rgb(ImageOps.exif_transpose(photo))
+            image = upright_rgb(photo)
         else:
-            image = decode_image(photo, min_side=min_side(transform))
+            image = decode_image(photo, min_side=min_side(transform), share=share)
         return eval_transform(image, transform)
 
     @torch.inference_mode()
