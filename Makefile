@@ -5,9 +5,11 @@ PYTHON ?= python3
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 PHOTO ?=
-# make serve: ADDRESS:PORT, and whether callers need a key (on, off; else when not on loopback).
+# make serve: ADDRESS:PORT; whether callers need a key (on, off; else when not on loopback);
+# limits, as "rate=50 burst=100": docs/operations.md has their names.
 LISTEN ?=
 KEYS ?=
+LIMITS ?=
 
 BIN := .venv/bin
 MAR := model_store/hashtags.mar
@@ -32,7 +34,8 @@ demo: .venv/serve.installed $(MAR)
 	@$(BIN)/python -m serving.demo $(if $(PHOTO),"$(PHOTO)")
 
 serve: .venv/serve.installed $(MAR)
-	@$(BIN)/python -m serving.server serve $(if $(LISTEN),--listen $(LISTEN)) $(if $(KEYS),--keys $(KEYS))
+	@$(BIN)/python -m serving.server serve $(if $(LISTEN),--listen $(LISTEN)) $(if $(KEYS),--keys $(KEYS)) \
+		$(if $(LIMITS),--limits $(LIMITS))
 
 restart: .venv/serve.installed $(MAR)
 	@$(BIN)/python -m serving.server restart

@@ -14,7 +14,7 @@ from hashstagram.errors import HashstagramError, InvalidRequestError, Prediction
 from hashstagram.explanation import Explainer, Explanation
 from hashstagram.options import Options
 from hashstagram.recommender import Recommender
-from hashstagram.request import RecommendRequest, photo_bytes, request_id
+from hashstagram.request import RecommendRequest, photo_bytes, request_id, share_of
 from worker_log import log_as_json
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class HashtagHandler:
         """A batch of request rows to as many JSON texts, each with its own status."""
         requests = self.preprocess(data, context)
         photos = [
-            photo
+            (photo, share_of(len(request.photos)))
             for request in requests
             if isinstance(request, RecommendRequest)
             for photo in request.photos
@@ -109,18 +109,18 @@ class HashtagHandler:
                 tag_filter=options.tag_filter,
             )
 
-    def inference(self, photos: Sequence[bytes | str]) -> list[Result]:
-        """Each photo to its scores (tags,), or to its own error."""
+    def inference(self, photos: Sequence[tuple[bytes | str, float]]) -> list[Result]:
+        """Each photo, with its share of the limits, to its scores (tags,), or to its own error."""
         results: list[Result] = []
         for start in range(0, len(photos), PASS):
             with self.metrics.stage("decode"):
-                inputs = [_attempt(self._input, p) for p in photos[start : start + PASS]]
+                inputs = [_attempt(self._input, *p) for p in photos[start : start + PASS]]
             with self.metrics.stage("inference"):
                 results += self._pass(inputs)
         return results
 
-    def _input(self, photo: bytes | str) -> torch.Tensor:
-        return self.recommender.preprocess(photo_bytes(photo))
+    def _input(self, photo: bytes | str, share: float) -> torch.Tensor:
+        return self.recommender.preprocess(photo_bytes(photo), share=share)
 
     def _pass(self, inputs: Sequence[Result]) -> list[Result]:
         """One pass of the network over the inputs among these; errors stay where they stand."""

@@ -3,15 +3,17 @@
 import http.client
 import ipaddress
 import os
+import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,11 @@ from urllib.parse import urlsplit
 
 import jinja2
 import psutil
+import requests
 from supervisor.xmlrpc import SupervisorTransport
 
 from serving import nginx
+from serving.archive import ArchiveError, check_archive
 from serving.gate import Gate
 from serving.instance import ROOT, Instance, StartError, free_port
 
@@ -55,6 +59,21 @@ class Limits:
     body: int = 20971520
     in_flight: int = 64
     explaining: int = 8
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> "Limits":
+        """The usual limits but for those that are given as NAME=NUMBER.
+
+        Raises:
+            StartError: there is no such limit, or that is no positive whole number.
+        """
+        given = dict(text.partition("=")[::2] for text in texts)
+        for name, number in given.items():
+            if name not in {field.name for field in fields(cls)} or not re.match(
+                r"[1-9]\d*$", number
+            ):
+                raise StartError(f"{name}={number} is no limit: see serving.server --help")
+        return cls(**{name: int(number) for name, number in given.items()})
 
 
 @dataclass(frozen=True)
@@ -103,27 +122,50 @@ class Front:
         Raises:
             StartError: nginx is missing or refuses, or an instance did not become ready.
         """
+        front = cls.prepare(archive, run, listen, keys, limits or Limits(), settings or {})
+        try:
+            front._launch()
+        except BaseException:
+            front.stop()
+            raise
+        return front
+
+    @classmethod
+    def prepare(
+        cls,
+        archive: Path,
+        run: Path,
+        listen: str | None,
+        keys: Path | None,
+        limits: Limits,
+        settings: dict[str, str],
+    ) -> "Front":
+        """Choose ports and write all configuration, as `start` does, but start nothing.
+
+        Raises:
+            StartError: nginx is missing or refuses its configuration, or the address is taken.
+        """
+        listen = listen or f"127.0.0.1:{free_port(8000)}"
+        _check_free(listen)
         shutil.rmtree(run, ignore_errors=True)
-        (run / "logs").mkdir(parents=True, mode=0o700)
+        (run / "logs").mkdir(parents=True)
         run.chmod(0o700)  # the gates' names hold keys
-        over = {"token_expiration_min": TEN_YEARS} | (settings or {})
+        over = {"token_expiration_min": TEN_YEARS} | settings
         instances = tuple(
             Instance.prepare(archive, run / name, settings=over, beside=number)
             for number, name in enumerate(NAMES)
         )
-        listen = listen or f"127.0.0.1:{free_port(8000)}"
         front = cls(
             url=f"http://{_reachable(listen)}",
             listen=listen,
             run=str(run),
             tmp=tempfile.mkdtemp(prefix="hashstagram-"),
             keys=str(keys) if keys else None,
-            limits=limits or Limits(),
+            limits=limits,
             instances=instances,
         )
         try:
             front._configure()
-            front._launch()
         except BaseException:
             front.stop()
             raise
@@ -155,7 +197,7 @@ class Front:
 
     def pid(self, program: str) -> int:
         """The process of nginx, readiness or an instance; 0 while it is away."""
-        return int(self._supervisor.getProcessInfo(program)["pid"])
+        return int(self._ask("getProcessInfo", program)["pid"])
 
     def in_flight(self, instance: Instance) -> int:
         """How many requests an instance holds: nginx keeps a connection to it for each."""
@@ -168,11 +210,13 @@ class Front:
         """Restart the instances one after the other, so that callers notice nothing.
 
         Raises:
-            StartError: the archive is refused, and nothing was done; or one did not become ready,
-                and the others still take requests.
+            StartError: the archive is refused, or an instance did not become ready; the others
+                still take requests.
         """
-        for instance in self.instances:
-            instance.admit()
+        try:
+            check_archive(Path(self.instances[0].archive))
+        except ArchiveError as err:
+            raise StartError(str(err)) from err
         for instance in self.instances:
             name = Path(instance.run).name
             others = [other for other in self.instances if other is not instance]
@@ -180,9 +224,10 @@ class Front:
             report(f"{name}: draining")
             self._drain(instance)
             report(f"{name}: restarting")
-            self._supervisor.stopProcess(name)
+            self._ask("stopProcess", name)
+            instance.admit()
             Gate(Path(instance.run)).release()
-            self._supervisor.startProcess(name)
+            self._ask("startProcess", name)
             self._wait(lambda: _is_open(instance), READY_TIMEOUT, f"{name} is not ready")  # noqa: B023
         return replace(
             self,
@@ -202,11 +247,13 @@ class Front:
             process.terminate()
             with suppress(psutil.TimeoutExpired):
                 process.wait(DRAIN_TIMEOUT + 30)
-        for process in [p for p in psutil.process_iter() if self._owns(p)]:
+        orphans = [process for process in psutil.process_iter() if self._owns(process)]
+        for orphan in orphans:
             with suppress(psutil.NoSuchProcess):
-                process.kill()
+                orphan.kill()
+        psutil.wait_procs(orphans, timeout=5)
         for instance in self.instances:
-            instance.clear()
+            instance.stop()
             Gate(Path(instance.run)).close()
         shutil.rmtree(self.tmp, ignore_errors=True)
 
@@ -254,15 +301,23 @@ class Front:
         if done.returncode:
             raise StartError(f"the supervisor did not start:\n{done.stdout}{done.stderr}")
         self._wait(self.is_ready, READY_TIMEOUT, "the instances are not ready")
+        self._wait(self._is_healthy, 10, "nginx does not answer")
 
-    @property
-    def _supervisor(self) -> Any:
+    def _is_healthy(self) -> bool:
+        with suppress(requests.RequestException):
+            return requests.get(f"{self.url}/healthz", timeout=5).ok
+        return False
+
+    def _ask(self, question: str, *arguments: str) -> Any:
+        """Ask the supervisor; OSError, HTTPException or xmlrpc's Error when it does not answer."""
         transport = SupervisorTransport(None, None, f"unix://{self.tmp}/supervisord.sock")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
+        with closing(transport):
+            supervisor = xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
+            return getattr(supervisor, question)(*arguments)
 
     def _supervisor_pid(self) -> int | None:
         try:
-            return int(self._supervisor.getPID())
+            return int(self._ask("getPID"))
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return None
 
@@ -293,7 +348,9 @@ class Front:
     def _owns(self, process: psutil.Process) -> bool:
         """Workers of nginx rewrite their command line, but stay in the folder."""
         try:
-            return process.cwd() == self.tmp or self.tmp in " ".join(process.cmdline())
+            command = " ".join(process.cmdline())
+            ours = (self.tmp, f"serving.readiness {self.run}")
+            return process.cwd() == self.tmp or any(words in command for words in ours)
         except psutil.Error:
             return False
 
@@ -305,6 +362,24 @@ def is_loopback(listen: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _check_free(listen: str) -> None:
+    """See that an address can be listened on: nginx would try again and again.
+
+    Raises:
+        StartError: it cannot.
+    """
+    address = urlsplit(f"//{listen}")
+    try:
+        if not (address.hostname and address.port):
+            raise ValueError("there is no port")
+        found = socket.getaddrinfo(address.hostname, address.port, type=socket.SOCK_STREAM)
+        with socket.socket(found[0][0]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+    except (OSError, ValueError) as err:
+        raise StartError(f"cannot listen on {listen} (it is ADDRESS:PORT): {err}") from err
 
 
 def _reachable(listen: str) -> str:

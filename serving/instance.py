@@ -29,9 +29,9 @@ from serving.java import find_java
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / ".run"
+NICE = 5  # nginx must still answer when all cores are busy with photos
 SETTINGS = ROOT / "config.properties"
 OPERATOR_SETTINGS = ROOT / "operator.properties"  # git does not track it; need not be there
-NICE = 5  # nginx must still answer when all cores are busy with photos
 PORTS = {"inference": 8080, "management": 8081, "metrics": 8082}
 
 
@@ -98,20 +98,16 @@ class Instance:
     def prepare(
         cls, archive: Path, run: Path, *, settings: dict[str, str] | None = None, beside: int = 0
     ) -> "Instance":
-        """Admit the archive and write the configuration, but start nothing: the pid is 0.
+        """Choose ports and write the configuration, but start nothing: the pid is 0.
 
         Args:
             archive: the .mar; its stem is the model's name.
             run: folder for this instance's files; made, and emptied first.
             settings: lines that go over config.properties.
             beside: how many others are prepared at the same time; it shifts the usual ports.
-
-        Raises:
-            StartError: the archive is refused.
         """
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True, mode=0o700)
-        _admit(archive, run)
         # Short and private: worker sockets live here, and a socket's path has 108 bytes at most.
         tmp = Path(tempfile.mkdtemp(prefix="hashstagram-"))
         urls = {
@@ -119,7 +115,7 @@ class Instance:
             for name, port in PORTS.items()
         }
         _write_config(run, archive, urls, settings or {}, beside)
-        return cls(
+        instance = cls(
             model=archive.stem,
             key_file=str(run / "key_file.json"),
             pid=0,
@@ -129,6 +125,28 @@ class Instance:
             tmp=str(tmp),
             **urls,
         )
+        try:
+            instance.admit()
+        except StartError:
+            instance.clear()
+            raise
+        return instance
+
+    @property
+    def store(self) -> Path:
+        """The folder that TorchServe takes archives from; ours alone is in it."""
+        return Path(self.run) / "store"
+
+    def admit(self) -> None:
+        """Put the archive as it is now into the store, for the next start.
+
+        Raises:
+            StartError: it is refused, and the store keeps the one before.
+        """
+        try:
+            admit(Path(self.archive), self.store)
+        except ArchiveError as err:
+            raise StartError(str(err)) from err
 
     @classmethod
     def load(cls, file: Path) -> "Instance":
@@ -139,14 +157,6 @@ class Instance:
         """Write instance.json into the run folder, for the processes that look after this one."""
         text = json.dumps(asdict(self), indent=2)
         (Path(self.run) / "instance.json").write_text(text + "\n", encoding="utf-8")
-
-    def admit(self) -> None:
-        """Take the archive as it is now, for the next start.
-
-        Raises:
-            StartError: it is refused, and the next start takes the one before.
-        """
-        _admit(Path(self.archive), Path(self.run))
 
     def key(self, kind: Literal["inference", "management"]) -> str:
         """An access key that is good now: one that has expired is renewed.
@@ -210,13 +220,14 @@ class Instance:
             return False
 
     def stop(self, timeout: float = 20) -> None:
-        """End TorchServe and its workers, and remove its keys and its temporary directory."""
+        """End TorchServe and its workers, and remove its keys, its store and temporary files."""
         if self.is_running():
             server = psutil.Process(self.pid)
             server.terminate()
             with suppress(psutil.TimeoutExpired):
                 server.wait(timeout)
         self.clear()
+        shutil.rmtree(self.store, ignore_errors=True)
 
     def kill(self) -> None:
         """End the server and its workers at once, whoever started them."""
@@ -261,13 +272,13 @@ class Instance:
         if spec is None or spec.origin is None:
             raise StartError("TorchServe is not installed: run 'make install'")
         home = Path(spec.origin).parent.parent
-        config, store = Path(self.run) / "config.properties", Path(self.run) / "store"
+        config = Path(self.run) / "config.properties"
         command = [
             *(find_java(), "-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"),
             *(f"-Djava.io.tmpdir={self.tmp}", f"-Dmodel_server_home={home}"),
             f"-Dlog4j.configurationFile={(ROOT / 'serving' / 'log4j2.xml').as_uri()}",
             *("-cp", f"{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),
-            *("--python", sys.executable, "-f", config, "-s", store, "-ncs"),
+            *("--python", sys.executable, "-f", config, "-s", self.store, "-ncs"),
         ]
         return [str(part) for part in command]
 
@@ -290,13 +301,6 @@ class Instance:
         logs = [Path(self.run) / "console.log", Path(self.run) / "logs" / "worker.log"]
         tails = [log.read_text(errors="replace")[-2000:] for log in logs if log.exists()]
         return "\n" + "\n".join(tails)
-
-
-def _admit(archive: Path, run: Path) -> None:
-    try:
-        admit(archive, run / "store")
-    except ArchiveError as err:
-        raise StartError(str(err)) from err
 
 
 def free_port(preferred: int) -> int:
@@ -329,8 +333,9 @@ def _write_config(
         **over,
     }
     lines = [f"{name}={value}\n" for name, value in settings.items()]
+    config = run / "config.properties"
     given = [path.read_text() for path in (SETTINGS, OPERATOR_SETTINGS) if path.exists()]
-    (run / "config.properties").write_text("\n".join([*given, "".join(lines)]))
+    config.write_text("\n".join([*given, "".join(lines)]))
 
 
 def _mentions(process: psutil.Process, folder: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from serving.front import Front, is_loopback
+from serving.front import Front, Limits, is_loopback
 from serving.instance import ROOT, RUN, Instance, StartError
 from serving.keys import FILE, Keys
 
@@ -64,13 +64,20 @@ def start(archive: Path = ARCHIVE) -> Server:
     return instance
 
 
-def serve(archive: Path = ARCHIVE, *, listen: str | None = None, keys: bool | None = None) -> Front:
+def serve(
+    archive: Path = ARCHIVE,
+    *,
+    listen: str | None = None,
+    keys: bool | None = None,
+    limits: Limits | None = None,
+) -> Front:
     """Serve the archive by the front, unless it already runs.
 
     Args:
         archive: the .mar; its stem is the model's name.
         listen: ADDRESS:PORT; else a free port of 127.0.0.1.
         keys: whether callers need a key; else they do when others than this machine can call.
+        limits: other limits than the usual ones.
 
     Raises:
         StartError: the archive or nginx is not there, or an instance did not become ready.
@@ -85,7 +92,9 @@ def serve(archive: Path = ARCHIVE, *, listen: str | None = None, keys: bool | No
     if keys:
         Keys(FILE).create()
     logger.info("starting nginx and TorchServe with %s", archive.name)
-    front = Front.start(archive, RUN / "serve", listen=listen, keys=FILE if keys else None)
+    front = Front.start(
+        archive, RUN / "serve", listen=listen, keys=FILE if keys else None, limits=limits
+    )
     _write_state(front.to_json())
     return front
 
@@ -164,6 +173,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=["on", "off"],
         help="serve: whether callers need a key; default: when they may call from elsewhere",
     )
+    parser.add_argument(
+        "--limits",
+        nargs="*",
+        default=[],
+        metavar="NAME=NUMBER",
+        help=f"serve: {', '.join(field.name for field in fields(Limits))}",
+    )
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.action == "stop":
@@ -176,7 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _tell(start(args.archive))
         elif args.action == "serve":
             keys = {"on": True, "off": False, None: None}[args.keys]
-            _tell(serve(args.archive, listen=args.listen, keys=keys))
+            limits = Limits.parse(args.limits)
+            _tell(serve(args.archive, listen=args.listen, keys=keys, limits=limits))
         else:
             _tell(restart())
     except StartError as err:

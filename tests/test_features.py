@@ -8,8 +8,9 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from hashstagram.decode import decode_image
 from hashstagram.model import ModelConfig, create_model, split_head
-from hashstagram.transforms import TransformConfig, decode_image, eval_transform
+from hashstagram.transforms import TransformConfig, eval_transform
 from training.config import HeadConfig, TrainConfig
 from training.features import BLOCK, Features, cache_features, embed
 from training.photoset import Photo

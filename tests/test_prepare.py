@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hashstagram.transforms import decode_image
+from hashstagram.decode import decode_image
 from training import train
 from training.photoset import PhotoSet, split_of
 from training.prepare import main, open_photoset, prepare_harrison

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hashstagram.transforms import TransformConfig, decode_image, eval_transform, min_side
+from hashstagram.decode import decode_image
+from hashstagram.transforms import TransformConfig, eval_transform, min_side
 from hashstagram.vocabulary import Vocabulary
 from training.augment import Transform
 from training.photoset import Photo, PhotoSet, Split

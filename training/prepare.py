@@ -13,8 +13,8 @@ from pathlib import Path
 
 import simplejpeg
 
+from hashstagram.decode import decode_image
 from hashstagram.errors import HashstagramError, InvalidImageError
-from hashstagram.transforms import decode_image
 from hashstagram.vocabulary import Vocabulary
 from training.captions import bait, read_captions
 from training.duplicates import Look, look_of, same_photo

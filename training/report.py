@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hashstagram.transforms import decode_image
+from hashstagram.decode import decode_image
 from training import metrics
 from training.evaluate import Evaluation, figure
 

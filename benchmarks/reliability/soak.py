@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.hostile_files import hostile
 from benchmarks.reliability.load import Answer, steadily, summary
 from benchmarks.reliability.stage import ROOMY, photos, processes, stage
 from serving.front import Front
@@ -16,12 +17,12 @@ CLIENTS = 8
 THOUSAND = 1000
 
 
-def soak(archive: Path, requests: int, hostile: Sequence[bytes]) -> dict[str, Any]:
+def soak(archive: Path, requests: int) -> dict[str, Any]:
     """Requests of which every tenth is hostile; figures of each process at each thousand."""
     with stage(archive, ROOMY) as front:
         records = [measure(front)]
         answers: list[tuple[bool, Answer]] = []
-        bodies = mixed(photos(), hostile)
+        bodies = mixed(photos(), [sample.data for sample in hostile()])
         for _ in range(max(1, requests // THOUSAND)):
             count = min(THOUSAND, requests)
             answers += asyncio.run(_some(front, bodies, count))

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hashstagram.bundle import Bundle
+from hashstagram.decode import decode_image
 from hashstagram.model import detach_head
 from hashstagram.precision import choose_precision
+from hashstagram.rgb import upright_rgb
 from hashstagram.tag_filter import NO_FILTER, TagFilter
-from hashstagram.transforms import decode_image, eval_transform, min_side, to_rgb
+from hashstagram.transforms import eval_transform, min_side
 
 logger = logging.getLogger(__name__)
 
@@ -61,23 +63,32 @@ class Recommender:
         """Write the bundle into a directory, in single precision."""
         self.bundle.save(Path(directory))
 
-    def preprocess(self, photo: Photo) -> torch.Tensor:
+    def preprocess(self, photo: Photo, *, share: float = 1) -> torch.Tensor:
         """One photo to the model's input of shape (3, S, S).
+
+        Args:
+            photo: a file's bytes, or a picture.
+            share: see decode_image.
 
         Raises:
             UnsupportedImageError, ImageTooLargeError, InvalidImageError: see decode_image.
         """
-        return self.transform(self.decode(photo))
+        return self.transform(self.decode(photo, share=share))
 
-    def decode(self, photo: Photo) -> Image.Image:
+    def decode(self, photo: Photo, *, share: float = 1) -> Image.Image:
         """One photo to an upright RGB picture, no larger than the model can use.
+
+        Args:
+            photo: a file's bytes, or a picture.
+            share: see decode_image.
 
         Raises:
             UnsupportedImageError, ImageTooLargeError, InvalidImageError: see decode_image.
         """
         if isinstance(photo, Image.Image):
-            return to_rgb(ImageOps.exif_transpose(photo))
-        return decode_image(photo, min_side=min_side(self.bundle.config.transform))
+            return upright_rgb(photo)
+        transform = self.bundle.config.transform
+        return decode_image(photo, min_side=min_side(transform), share=share)
 
     def transform(self, image: Image.Image) -> torch.Tensor:
         """An upright RGB picture to the model's input of shape (3, S, S)."""

@@ -66,6 +66,11 @@ def request_id(headers: Mapping[str, Any]) -> str | None:
     return sent if isinstance(sent, str) and _REQUEST_ID.fullmatch(sent) else None
 
 
+def share_of(photos: int) -> float:
+    """How much of one photo's limits each of several may use: together, four times as much."""
+    return min(1.0, 4 / photos)
+
+
 def photo_bytes(photo: Photo) -> bytes:
     """A photo's bytes; text is base64, also as a data URL.
 

@@ -1,18 +1,12 @@
-"""Image bytes to model input: the one function that training, evaluation and serving share."""
+"""Transforms: a decoded photo to the model's input, the same in training and serving."""
 
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torchvision.transforms.v2.functional import normalize
-
-from hashstagram.errors import ImageTooLargeError, InvalidImageError, UnsupportedImageError
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # MPO opens as JPEG
-MAX_PIXELS = 50_000_000  # a 50-megapixel phone photo is 8160 × 6120
 
 _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -54,66 +48,6 @@ class TransformConfig:
     def resample(self) -> Image.Resampling:
         """Pillow's constant for the interpolation."""
         return _RESAMPLING[self.interpolation]
-
-
-def decode_image(data: bytes, *, min_side: int | None = None) -> Image.Image:
-    """Decode image bytes to an upright RGB picture.
-
-    Args:
-        data: the file's bytes, in one of FORMATS.
-        min_side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its shorter
-            side keeps at least this many pixels: several times faster for a phone photo.
-
-    Raises:
-        UnsupportedImageError: the bytes are not an image in one of FORMATS.
-        ImageTooLargeError: more than MAX_PIXELS; found before anything is decoded.
-        InvalidImageError: the image is truncated or broken.
-    """
-    # Pillow raises nearly every class of exception on broken files, MemoryError included.
-    try:
-        image = Image.open(BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
-        raise _too_large() from err
-    except (Exception, MemoryError) as err:
-        raise UnsupportedImageError(
-            f"This is not an image that can be read. Send one of {', '.join(FORMATS)}."
-        ) from err
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large()
-    try:
-        if min_side is not None:
-            _draft(image, min_side)
-        return to_rgb(ImageOps.exif_transpose(image))
-    except (Exception, MemoryError) as err:
-        raise InvalidImageError(
-            "The image is truncated or damaged. Save it again and send the new file."
-        ) from err
-
-
-def _too_large() -> ImageTooLargeError:
-    return ImageTooLargeError(
-        f"The image has more than {MAX_PIXELS // 1_000_000} megapixels. Send a smaller one."
-    )
-
-
-def _draft(image: Image.Image, min_side: int) -> None:
-    scale = min_side / min(image.size)
-    if scale < 1:  # draft() decodes at the smallest size that is not below the one asked for
-        image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to RGB: transparency on white, 16 bits to 8."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow would clip these to 255 instead of scaling them.
-        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert(
-            "RGB"
-        )
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
 
 
 def crop_box(width: int, height: int, config: TransformConfig) -> tuple[float, float, float, float]:

@@ -1,12 +1,15 @@
 """A real TorchServe with the tiny bundle, on free ports, one for the whole session."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hashstagram.bundle import Bundle
+from serving.front import Front
 from serving.instance import Instance
+from serving.nginx import find_nginx
 from tests.test_build_mar import build
 
 
@@ -29,3 +32,24 @@ def instance(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     instance = Instance.start(archive, tmp_path_factory.mktemp("run") / "torchserve")
     yield instance
     instance.stop()
+
+
+@pytest.fixture(scope="session")
+def nginx_is_here() -> None:
+    """Where there is no nginx, tests of the front are left out; CI installs it."""
+    try:
+        find_nginx()
+    except FileNotFoundError as err:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(err))
+
+
+@pytest.fixture(scope="session")
+def front(
+    archive: Path, tmp_path_factory: pytest.TempPathFactory, nginx_is_here: None
+) -> Iterator[Front]:
+    """The whole front; a test that hurts it leaves it ready again."""
+    front = Front.start(archive, tmp_path_factory.mktemp("run") / "serve")
+    yield front
+    front.stop()

@@ -254,6 +254,29 @@ def test_an_unsound_archive_cannot_be_entered(contents: Contents, tmp_path: Path
     assert (tmp_path / "SHA256SUMS").read_text() == ""
 
 
+def test_an_instance_keeps_the_archive_that_it_has_until_another_is_admitted(
+    contents: Contents, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "x.mar", contents)
+    instance = Instance.prepare(path, tmp_path / "run")
+    stored = tmp_path / "run" / "store" / "x.mar"
+    try:
+        first = stored.read_bytes()
+        assert first == path.read_bytes()
+        sums = (tmp_path / "SHA256SUMS").read_text()
+        changed = contents | {"worker.py": b"# new\n"}
+        write(tmp_path / "new.mar", changed).replace(path)
+        (tmp_path / "SHA256SUMS").write_text(sums)
+        with pytest.raises(StartError, match="another hash"):
+            instance.admit()
+        assert stored.read_bytes() == first
+        listed(path)
+        instance.admit()
+        assert stored.read_bytes() == path.read_bytes() != first
+    finally:
+        instance.clear()
+
+
 def test_nothing_starts_with_an_archive_that_is_refused(
     contents: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

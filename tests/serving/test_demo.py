@@ -130,3 +130,22 @@ def test_stop_ends_it_and_may_be_said_twice(
     assert "stopped" in make(checkout, "stop").stderr
     assert not (checkout / ".run" / "server.json").exists()
     assert "nothing was running" in make(checkout, "stop").stderr
+
+
+def test_serve_runs_the_front_once_and_demo_uses_it(
+    checkout: Path, first: "subprocess.CompletedProcess[str]", nginx_is_here: None
+) -> None:
+    make(checkout, "stop")
+    served = make(checkout, "serve")
+    assert served.returncode == 0, served.stdout + served.stderr
+    state = json.loads((checkout / ".run" / "server.json").read_text())
+    assert state["front"] in served.stderr
+    assert len(state["instances"]) == 2
+    assert state["inference"] == state["instances"][0]["inference"] != state["front"]
+    assert make(checkout, "serve").returncode == 0
+    assert json.loads((checkout / ".run" / "server.json").read_text()) == state
+    demo = make(checkout, "demo")
+    assert hashtag_lines(demo.stdout) == hashtag_lines(first.stdout)
+    assert f"is served at {state['front']}" in demo.stderr
+    assert "stopped" in make(checkout, "stop").stderr
+    assert not Path(state["tmp"]).exists()

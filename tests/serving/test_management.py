@@ -231,7 +231,7 @@ def test_removing_a_version_loses_what_it_has_queued(
                 f"{managed.inference}/predictions/hashtags/2.0",
                 data=slow,
                 headers={"Authorization": f"Bearer {managed.key('inference')}"},
-                timeout=10,
+                timeout=5,
             ).status_code
         except requests.RequestException:
             return 0

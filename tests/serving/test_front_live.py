@@ -1,0 +1,190 @@
+"""The whole front while parts of it die, restart and end."""
+
+import asyncio
+import itertools
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from benchmarks.reliability.load import Answer, steadily
+from benchmarks.reliability.stage import processes, workers
+from hashstagram_client import HashtagClient
+from serving.front import NAMES, Front
+from serving.gate import Gate
+from serving.instance import Instance
+
+pytestmark = pytest.mark.serving
+
+PREDICT = "/predictions/hashtags"
+CLIENTS = 6
+READY = 120.0  # seconds
+
+
+def wait(condition: Callable[[], Any], timeout: float = READY) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.1)
+
+
+def while_asking(front: Front, photo: bytes, work: Callable[[], Any]) -> list[Answer]:
+    """What callers without retries get while the work is done."""
+
+    async def run() -> list[Answer]:
+        task = asyncio.create_task(asyncio.to_thread(work))
+        answers = await steadily(front.url, [photo], CLIENTS, lambda _: task.done())
+        await task
+        return [answer for _, answer in answers]
+
+    return asyncio.run(run())
+
+
+def test_the_library_is_answered_like_at_torchserve_itself(
+    front: Front, instance: Instance, jpeg: bytes
+) -> None:
+    with HashtagClient(front.url) as client:
+        answer = client.recommend(jpeg)
+    with HashtagClient(instance.inference, instance.key("inference")) as direct:
+        assert direct.recommend(jpeg).hashtags == answer.hashtags
+
+
+def test_every_form_of_request_passes(front: Front, jpeg: bytes) -> None:
+    url = front.url + PREDICT
+    field = {"image": ("my.jpg", jpeg, "image/jpeg")}
+    answers = [
+        requests.put(f"{url}?k=3", data=jpeg, timeout=60),
+        requests.post(url, files=field, data={"k": "3"}, timeout=60),
+        requests.post(url, files=field, headers={"X-Top-K": "3"}, timeout=60),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["hashtags"]) == 3
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert len({str(answer.json()["hashtags"]) for answer in answers}) == 1
+
+
+def test_what_upsets_torchserve_stops_at_the_front(
+    front: Front, instance: Instance, jpeg: bytes
+) -> None:
+    """Each first at a bare TorchServe, then through the front."""
+    key = {"Authorization": f"Bearer {instance.key('inference')}"}
+    bare, ours = instance.inference + PREDICT, front.url + PREDICT
+    too_large = bytes(front.limits.body + 1)
+    assert requests.post(bare, too_large, headers=key, timeout=60).content == b""
+    assert requests.post(ours, too_large, timeout=60).json()["code"] == 413
+    described = requests.post(bare, jpeg, headers=key | {"describe": "True"}, timeout=60)
+    assert "architecture" in described.text
+    assert "hashtags" in requests.post(ours, jpeg, headers={"describe": "True"}, timeout=60).json()
+    assert requests.delete(bare, headers=key, timeout=60).status_code != 405
+    assert requests.delete(ours, timeout=60).status_code == 405
+    own_id = {"X-Request-Id": "mine"}
+    assert requests.post(bare, jpeg, headers=key | own_id, timeout=60).headers["x-request-id"] != (
+        "mine"
+    )
+    assert requests.post(ours, jpeg, headers=own_id, timeout=60).headers["x-request-id"] == "mine"
+    assert requests.get(f"{instance.metrics}/metrics", timeout=60).status_code == 200
+    assert requests.get(f"{front.url}/metrics", timeout=60).status_code == 404
+
+
+def test_a_form_of_many_fields_costs_nothing(front: Front, jpeg: bytes) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    started = time.monotonic()
+    answer = requests.post(front.url + PREDICT, b"a=&" * 1_000_000, headers=form, timeout=60)
+    assert 400 <= answer.status_code < 500
+    assert time.monotonic() - started < 10  # TorchServe's own decoder takes minutes
+
+
+def test_only_loopback_hears_us(front: Front) -> None:
+    listening = {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for process in processes(front).values()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+    for folder in (front.run, front.tmp, *(instance.tmp for instance in front.instances)):
+        assert Path(folder).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("victim", ["worker", "instance", "nginx's worker"])
+def test_a_killed_process_costs_nobody_an_answer(front: Front, jpeg: bytes, victim: str) -> None:
+    wait(front.is_ready)
+
+    def kill() -> None:
+        time.sleep(0.5)
+        if victim == "worker":
+            workers(front)[0].kill()
+        elif victim == "instance":
+            os.kill(front.pid(NAMES[1]), signal.SIGKILL)
+        else:
+            psutil.Process(front.pid("nginx")).children()[0].kill()
+        time.sleep(2)
+
+    answers = while_asking(front, jpeg, kill)
+    assert len(answers) > CLIENTS
+    cut = [answer for answer in answers if answer.status == 0]
+    assert len(cut) <= (CLIENTS if victim == "nginx's worker" else 0)  # its own connections only
+    assert {answer.status for answer in answers} - {0} == {200}
+    wait(front.is_ready)
+
+
+def test_a_rolling_restart_loses_nothing(front: Front, jpeg: bytes) -> None:
+    wait(front.is_ready)
+    before = [(front.pid(name), os.readlink(Path(front.run) / name / "gate")) for name in NAMES]
+    answers = while_asking(front, jpeg, front.restart)
+    after = [(front.pid(name), os.readlink(Path(front.run) / name / "gate")) for name in NAMES]
+    assert {answer.status for answer in answers} == {200}
+    assert len(answers) > 50
+    assert not set(itertools.chain(*before)) & set(itertools.chain(*after))  # pids and keys
+
+
+def test_a_drained_instance_stays_out(front: Front, jpeg: bytes) -> None:
+    wait(front.is_ready)
+    gate = Gate(Path(front.instances[0].run))
+    gate.drain()
+    time.sleep(2)  # the watch looks several times
+    assert not gate.is_open()
+    assert requests.put(front.url + PREDICT, jpeg, timeout=60).ok
+    gate.release()
+    wait(front.is_ready)
+
+
+def test_stop_answers_what_is_in_flight_and_leaves_nothing(
+    archive: Path, tmp_path: Path, jpeg: bytes, nginx_is_here: None
+) -> None:
+    front = Front.start(archive, tmp_path / "serve")
+    family = list(processes(front).values())
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(requests.put, front.url + PREDICT, jpeg, timeout=60) for _ in range(8)]
+        wait(lambda: any(front.in_flight(i) for i in front.instances) or calls[0].done(), 10)
+        front.stop()
+        assert {call.result().status_code for call in calls} == {200}
+    assert not any(process.is_running() for process in family)
+    assert not Path(front.tmp).exists()
+    for instance in front.instances:
+        assert not Path(instance.tmp).exists()
+        assert not Path(instance.key_file).exists()
+        assert not Gate(Path(instance.run)).is_open()
+
+
+def test_stop_clears_up_after_the_supervisor_was_killed(
+    archive: Path, tmp_path: Path, nginx_is_here: None
+) -> None:
+    front = Front.start(archive, tmp_path / "serve")
+    family = list(processes(front).values())
+    supervisor = psutil.Process(front.pid("nginx")).parent()
+    assert supervisor
+    supervisor.kill()
+    wait(lambda: not front.is_running(), 10)
+    assert requests.get(f"{front.url}/healthz", timeout=5).ok  # what it started still serves
+    front.stop()
+    assert not any(process.is_running() for process in family)
+    assert not Path(front.tmp).exists()
