@@ -24,7 +24,7 @@ from hashstagram.transforms import TransformConfig
 from hashstagram.usage import Usage
 from hashstagram.vocabulary import Vocabulary
 from tests.conftest import ROOT, ColourNetwork
-from tests.test_transforms import TURNS
+from tests.test_decode import TURNS
 from training.photoset import Photo, digest_of
 from training.tuning import build_neighbours
 

@@ -146,7 +146,7 @@ class Explainer:
         return tuple(
             SimilarPhoto(
                 id=f"{int(index.digests[row]) % 2**64:016x}",  # tensors hold it as a signed number
-                similarity=float(similarity),
+                similarity=min(1.0, float(similarity)),  # eight bits round above it
                 tags=tuple(
                     self.bundle.vocabulary.decode(index.targets[row].nonzero()[:, 0].tolist())
                 ),
