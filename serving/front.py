@@ -28,7 +28,7 @@ from serving.supervisor import Supervisor
 
 NAMES = ("torchserve-a", "torchserve-b")
 DEPLOY = ROOT / "deploy"
-OPENAPI = ROOT / "docs" / "openapi.json"
+OPENAPI = ROOT / "serving" / "openapi.json"
 TEN_YEARS = str(10 * 365 * 24 * 60)  # minutes; supervised instances get new keys at each start
 READY_TIMEOUT = 180.0  # seconds for an instance to start and load
 DRAIN_TIMEOUT = 60.0  # seconds for requests in flight; nginx gives none more than 40
