@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from hashstagram_client.client import HashtagClient, Recommendation
+from hashstagram_client.client import HashtagClient
 from hashstagram_client.errors import ClientError
+from hashstagram_client.results import Recommendation
 
 
 def main(argv: Sequence[str] | None = None) -> int:
