@@ -34,6 +34,8 @@ DRIP = 0.2  # seconds between two bytes
 class FaultyServer(ThreadingHTTPServer):
     """Answers on a free port of 127.0.0.1 and counts the tries of each request id.
 
+    `asked_again` counts tries after a 4xx that had arrived in whole: there must be none.
+
     Args:
         respond: path, body and headers to the right status and body.
         faults: the kinds that are thrown for, each as likely as the others.
@@ -63,6 +65,8 @@ class FaultyServer(ThreadingHTTPServer):
         self.first = first
         self.retry_after = retry_after
         self.tries: Counter[str] = Counter()
+        self.asked_again = 0
+        self._refused: set[str] = set()
         self._dice = random.Random(seed)
         self._lock = Lock()
 
@@ -75,9 +79,15 @@ class FaultyServer(ThreadingHTTPServer):
         """Count a try, and tell which fault it meets, if any."""
         with self._lock:
             self.tries[request_id] += 1
+            self.asked_again += request_id in self._refused
             chosen = self._dice.choice(self.faults)
             hit = self._dice.random() < self.share
             return chosen if hit or self.tries[request_id] <= self.first else None
+
+    def refused(self, request_id: str) -> None:
+        """Note that a request got a whole 4xx."""
+        with self._lock:
+            self._refused.add(request_id)
 
     @contextmanager
     def running(self) -> Iterator["FaultyServer"]:
@@ -106,7 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        fault = self.server.throw(self.headers.get("X-Request-Id", ""))
+        request_id = self.headers.get("X-Request-Id", "")
+        fault = self.server.throw(request_id)
         if fault in STATUSES:
             self._reply(*_refusal(*STATUSES[fault]))
         elif fault in ("reset", "stall"):
@@ -115,6 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             status, answer = self.server.respond(self.path, body, dict(self.headers))
             self._reply(status, answer, fault)
+            if fault is None and 400 <= status < 500:
+                self.server.refused(request_id)
 
     def _reply(self, status: int, body: bytes, fault: str | None = None) -> None:
         """Send an answer as it is, or as the fault leaves it."""
