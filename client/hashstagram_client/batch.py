@@ -97,8 +97,11 @@ class Record:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._file = Path(path).open("a+b")  # noqa: SIM115 - a context manager itself
-        self._done: set[bytes] = set()
-        self._read()
+        try:
+            self._done = self._read()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> "Record":
         """The record itself."""
@@ -118,16 +121,17 @@ class Record:
         self._file.write(line.encode(errors="surrogatepass"))  # names that are not UTF-8
         self._file.flush()
 
-    def _read(self) -> None:
+    def _read(self) -> set[bytes]:
         self._file.seek(0)
-        whole = 0
+        whole, done = 0, set()
         for line in self._file:
             if not line.endswith(b"\n"):
                 break
             whole += len(line)
             if name := _finished(line):
-                self._done.add(_fingerprint(name))
+                done.add(_fingerprint(name))
         self._file.truncate(whole)
+        return done
 
 
 def _finished(line: bytes) -> str | None:

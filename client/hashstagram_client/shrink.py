@@ -15,7 +15,7 @@ SHORTER_SIDE = 448  # pixels; twice the model's, so that what it makes of the ph
 WORTHWHILE = 1.25  # times SHORTER_SIDE: below it little is to be gained
 SMALL_FILE = 65_536  # bytes; not worth the work
 QUALITY = 90  # of the JPEG
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # others the server looks at
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # others the server looks at
 
 
 def smaller(data: bytes) -> bytes:
