@@ -6,21 +6,40 @@ Run: python -m benchmarks.client faults --calls 10000
 """
 
 import argparse
+import json
+import math
+import random
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from statistics import mean, median
+from urllib.parse import urlsplit
+
+import numpy as np
+import requests
+from PIL import Image
 
 from benchmarks.faults import FaultyServer, digest, tag_of
+from benchmarks.slow_line import SlowLine
 from hashstagram_client import (
     ClientError,
     ConnectionFailedError,
     HashtagClient,
     UnsupportedPhotoError,
 )
+from serving.instance import ROOT, Instance
 
+ARCHIVE = ROOT / "model_store" / "hashtags.mar"
+PHONE = 12_000_000  # pixels
+NOISE = 10  # grey levels, up and down
 THREADS = 50
 BROKEN = 10  # each tenth photo is no image
 
@@ -90,6 +109,109 @@ def deadline(calls: int, timeout: float) -> None:
     print(f"no whole answer: {calls} calls of {timeout:g} s end {late:.2f} s late at most")
 
 
+def phone_photo(path: Path, dice: np.random.Generator) -> bytes:
+    """A photo enlarged to 12 megapixels with a sensor's noise, as a phone would store it."""
+    with Image.open(path) as image:
+        scale = math.sqrt(PHONE / (image.width * image.height))
+        size = round(image.width * scale), round(image.height * scale)
+        pixels = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+    noise = dice.integers(-NOISE, NOISE + 1, pixels.shape, np.int16)
+    buffer = BytesIO()
+    Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+@contextmanager
+def served() -> Iterator[Instance]:
+    """The archive of `make mar`, served as long as the context lasts."""
+    with tempfile.TemporaryDirectory() as run:
+        instance = Instance.start(ARCHIVE, Path(run, "torchserve"))
+        try:
+            yield instance
+        finally:
+            instance.stop()
+
+
+def stability(instance: Instance, photos: Iterable[bytes]) -> None:
+    """Print how many of a photo's five hashtags stay when it is made smaller."""
+    key = instance.key("inference")
+    with (
+        HashtagClient(instance.inference, key, shrink=False) as whole,
+        HashtagClient(instance.inference, key) as shrunk,
+    ):
+        kept = [len(_tags(whole, photo) & _tags(shrunk, photo)) for photo in photos]
+    print(f"{len(kept)} photos of {PHONE / 1e6:g} megapixels: {mean(kept):.3f} of 5 hashtags stay")
+
+
+def journeys(instance: Instance, photos: Sequence[bytes], megabits: float, shrink: bool) -> None:
+    """Print what a call sends, and how long it takes, on a slow uplink."""
+    address = urlsplit(instance.inference)
+    seconds = []
+    with (
+        SlowLine(
+            (str(address.hostname), int(address.port or 80)), megabits * 1e6
+        ).running() as line,
+        HashtagClient(line.url, instance.key("inference"), shrink=shrink, timeout=300) as client,
+    ):
+        for photo in photos:
+            started = time.monotonic()
+            client.recommend(photo)
+            seconds.append(time.monotonic() - started)
+    print(
+        f"{'made smaller' if shrink else 'as they are'}: {line.sent / len(photos) / 1e3:.0f} kB and "
+        f"{median(seconds):.2f} s a photo at {megabits:g} Mbit/s"
+    )
+
+
+def _tags(client: HashtagClient, photo: bytes) -> set[str]:
+    return {hashtag.tag for hashtag in client.recommend(photo).hashtags}
+
+
+def plain_loop(instance: Instance, paths: Sequence[Path]) -> float:
+    """Photos a second of the loop that everyone writes first."""
+    url = f"{instance.inference}/predictions/hashtags"
+    headers = {"Authorization": f"Bearer {instance.key('inference')}"}
+    started = time.monotonic()
+    for path in paths:
+        requests.post(url, path.read_bytes(), headers=headers, timeout=30).raise_for_status()
+    return len(paths) / (time.monotonic() - started)
+
+
+def folder(instance: Instance, paths: Sequence[Path], output: Path) -> float:
+    """Photos a second of recommend_many, stopped in the middle and started again."""
+    started = time.monotonic()
+    with HashtagClient(instance.inference, instance.key("inference")) as client:
+        outcomes = client.recommend_many(paths, output=output)
+        first = sum(1 for _ in islice(outcomes, len(paths) // 2))
+        outcomes.close()
+        rest = sum(1 for _ in client.recommend_many(paths, output=output))
+    rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    errors = sum("error" in row for row in rows)
+    print(f"{len(paths)} photos, stopped after {first}, then {rest} more")
+    print(f"{len(rows) - errors} rows with hashtags, {errors} with an error")
+    return len(paths) / (time.monotonic() - started)
+
+
+def measure_shrinking(instance: Instance, paths: Sequence[Path], args: argparse.Namespace) -> None:
+    """Print what smaller photos change, and what they save."""
+    dice = np.random.default_rng(0)
+    stability(instance, (phone_photo(path, dice) for path in paths))
+    timed = [phone_photo(path, dice) for path in paths[: args.timed]]
+    for shrink in (False, True):
+        journeys(instance, timed, args.megabits, shrink)
+
+
+def measure_folder(instance: Instance, paths: Sequence[Path]) -> None:
+    """Print the speeds of the plain loop, and of recommend_many with three broken photos more."""
+    plain = plain_loop(instance, paths)
+    with tempfile.TemporaryDirectory() as scratch:
+        broken = [Path(scratch, f"{number}.jpg") for number in range(3)]
+        for path in broken:
+            path.write_bytes(b"broken")
+        ours = folder(instance, [*broken[:1], *paths, *broken[1:]], Path(scratch, "tags.jsonl"))
+    print(f"recommend_many {ours:.1f} photos/s, a loop of requests.post {plain:.1f} photos/s")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the figures of one benchmark."""
     parser = argparse.ArgumentParser(description="Measure the client library.")
@@ -98,9 +220,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     faulty.add_argument("--calls", type=int, default=10_000, help="default: %(default)s")
     faulty.add_argument("--share", type=float, default=0.2, help="of faults: %(default)s")
     faulty.add_argument("--timeout", type=float, default=30.0, help="seconds: %(default)s")
+    slow = commands.add_parser("shrink", help="what smaller photos change and save")
+    slow.add_argument("--megabits", type=float, default=10.0, help="a second: %(default)s")
+    slow.add_argument("--timed", type=int, default=10, help="photos sent slowly: %(default)s")
+    many = commands.add_parser("folder", help="many photos at once")
+    for command, count in ((slow, 200), (many, 997)):
+        command.add_argument("--photos", type=Path, required=True, metavar="DIR")
+        command.add_argument("--count", type=int, default=count, help="default: %(default)s")
     args = parser.parse_args(argv)
-    faults(args.calls, args.share, args.timeout)
-    deadline(args.calls // 50, timeout=1.5)
+    if args.command == "faults":
+        faults(args.calls, args.share, args.timeout)
+        deadline(args.calls // 50, timeout=1.5)
+        return 0
+    paths = sorted(args.photos.rglob("*.jpg"))
+    chosen = random.Random(0).sample(paths, min(args.count, len(paths)))
+    with served() as instance:
+        if args.command == "shrink":
+            measure_shrinking(instance, chosen, args)
+        else:
+            measure_folder(instance, chosen)
     return 0
 
 
