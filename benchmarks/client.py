@@ -21,7 +21,6 @@ from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from statistics import mean, median
-from urllib.parse import urlsplit
 
 import numpy as np
 import requests
@@ -145,22 +144,18 @@ def stability(instance: Instance, photos: Iterable[bytes]) -> None:
 
 def journeys(instance: Instance, photos: Sequence[bytes], megabits: float, shrink: bool) -> None:
     """Print what a call sends, and how long it takes, on a slow uplink."""
-    address = urlsplit(instance.inference)
-    seconds = []
+    key, seconds = instance.key("inference"), []
     with (
-        SlowLine(
-            (str(address.hostname), int(address.port or 80)), megabits * 1e6
-        ).running() as line,
-        HashtagClient(line.url, instance.key("inference"), shrink=shrink, timeout=300) as client,
+        SlowLine(instance.inference, megabits * 1e6).running() as line,
+        HashtagClient(line.url, key, shrink=shrink, timeout=300) as client,
     ):
         for photo in photos:
             started = time.monotonic()
             client.recommend(photo)
             seconds.append(time.monotonic() - started)
-    print(
-        f"{'made smaller' if shrink else 'as they are'}: {line.sent / len(photos) / 1e3:.0f} kB and "
-        f"{median(seconds):.2f} s a photo at {megabits:g} Mbit/s"
-    )
+    sent = line.sent / len(photos) / 1e3
+    what = "made smaller" if shrink else "as they are"
+    print(f"{what}: {sent:.0f} kB, {median(seconds):.2f} s a photo at {megabits:g} Mbit/s")
 
 
 def _tags(client: HashtagClient, photo: bytes) -> set[str]:

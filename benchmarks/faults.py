@@ -15,6 +15,7 @@ from threading import Lock, Thread
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 
 Answer = tuple[int, bytes]
 Responder = Callable[[str, bytes, Mapping[str, str]], Answer]
@@ -176,6 +177,7 @@ def _refusal(status: int, kind: str, message: str) -> Answer:
 def proxy(url: str) -> Responder:
     """A responder that passes requests on to the server at `url`."""
     session = requests.Session()
+    session.mount("http://", HTTPAdapter(pool_maxsize=64))
 
     def respond(path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         sent = {name: value for name, value in headers.items() if name.lower() != "host"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
+from urllib.parse import urlsplit
 
 PIECE = 8192  # bytes
 
@@ -14,15 +15,16 @@ class SlowLine(ThreadingTCPServer):
     """Passes connections on to a server.
 
     Args:
-        target: host and port of the server.
+        url: the server's.
         bits: a second, upwards; the answers come back as fast as they can.
     """
 
     daemon_threads = True
 
-    def __init__(self, target: tuple[str, int], bits: float) -> None:
+    def __init__(self, url: str, bits: float) -> None:
         super().__init__(("127.0.0.1", 0), _Passage)
-        self.target = target
+        address = urlsplit(url)
+        self.target = (str(address.hostname), int(address.port or 80))
         self.bits = bits
         self.sent = 0  # bytes that went up
 

@@ -1,7 +1,7 @@
 """HashtagClient: hashtags for photos, from a HashStagram server."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -105,7 +105,7 @@ class HashtagClient:
         ordered: bool = False,
         output: str | os.PathLike[str] | None = None,
         **options: Any,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """Hashtags for any number of photos, as they come; one's error does not stop the others.
 
         Args:

@@ -10,7 +10,6 @@ from hashstagram_client.errors import (
     BusyError,
     ClientError,
     ConnectionFailedError,
-    DeadlineExceededError,
     PhotoDownloadError,
 )
 
@@ -22,8 +21,6 @@ PASSING = frozenset({429, 502, 503, 504, 507})
 
 def worth_retrying(error: ClientError) -> bool:
     """Whether the same request may well succeed soon: never where the photo is at fault."""
-    if isinstance(error, DeadlineExceededError):
-        return False
     if isinstance(error, ConnectionFailedError | PhotoDownloadError):
         return error.transient
     if not isinstance(error, AnswerError):

@@ -199,7 +199,7 @@ class Transport:
         if isinstance(err, ValueError):  # an address or a header that cannot be sent
             return ConnectionFailedError(f"{url} cannot be asked: {err}", transient=False)
         if isinstance(err, requests.ReadTimeout):
-            return ConnectionFailedError(
+            return DeadlineExceededError(
                 f"{url} took the request but sent no whole answer in time. Give it more time, or "
                 "try again when it is less busy."
             )

@@ -35,8 +35,8 @@ def test_every_call_is_right_although_a_fifth_fails(
         expected = [direct.recommend(photo).hashtags for photo in photos]
     with (
         FaultyServer(proxy(instance.inference), faults=FAULTS).running() as server,
-        HashtagClient(server.url, key, timeout=15) as client,
-        ThreadPoolExecutor(16) as pool,
+        HashtagClient(server.url, key, timeout=20) as client,
+        ThreadPoolExecutor(8) as pool,
     ):
         outcomes = pool.map(client.recommend, photos * (CALLS // len(photos)))
         answers = [outcome.hashtags for outcome in outcomes]
