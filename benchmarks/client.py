@@ -3,12 +3,14 @@
 Run: python -m benchmarks.client faults --calls 10000
      python -m benchmarks.client shrink --photos DIR
      python -m benchmarks.client folder --photos DIR
+     python -m benchmarks.client start
 """
 
 import argparse
 import json
 import math
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -187,6 +189,21 @@ def folder(instance: Instance, paths: Sequence[Path], output: Path) -> float:
     return len(paths) / (time.monotonic() - started)
 
 
+def start(rounds: int = 11) -> None:
+    """Print how long the import and the command's help take, each in fresh processes."""
+    for what, arguments in {
+        "python": ["-c", "pass"],
+        "import hashstagram_client": ["-c", "import hashstagram_client"],
+        "hashstagram --help": ["-m", "hashstagram_client.cli", "--help"],
+    }.items():
+        seconds = []
+        for _ in range(rounds):
+            started = time.monotonic()
+            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.monotonic() - started)
+        print(f"{what}: {1e3 * median(seconds):.0f} ms, best {1e3 * min(seconds):.0f} ms")
+
+
 def measure_shrinking(instance: Instance, paths: Sequence[Path], args: argparse.Namespace) -> None:
     """Print what smaller photos change, and what they save."""
     dice = np.random.default_rng(0)
@@ -215,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     faulty.add_argument("--calls", type=int, default=10_000, help="default: %(default)s")
     faulty.add_argument("--share", type=float, default=0.2, help="of faults: %(default)s")
     faulty.add_argument("--timeout", type=float, default=30.0, help="seconds: %(default)s")
+    commands.add_parser("start", help="how long the import takes")
     slow = commands.add_parser("shrink", help="what smaller photos change and save")
     slow.add_argument("--megabits", type=float, default=10.0, help="a second: %(default)s")
     slow.add_argument("--timed", type=int, default=10, help="photos sent slowly: %(default)s")
@@ -226,6 +244,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "faults":
         faults(args.calls, args.share, args.timeout)
         deadline(args.calls // 50, timeout=1.5)
+        return 0
+    if args.command == "start":
+        start()
         return 0
     paths = sorted(args.photos.rglob("*.jpg"))
     chosen = random.Random(0).sample(paths, min(args.count, len(paths)))

@@ -115,6 +115,10 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: FaultyServer
 
+    def do_GET(self) -> None:
+        """The front's /healthz, whatever the path."""
+        self._reply(200, b'{"status": "ok"}')
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         request_id = self.headers.get("X-Request-Id", "")
