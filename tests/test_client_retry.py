@@ -87,6 +87,17 @@ def test_retries_are_counted(serve: Serve) -> None:
     assert sorted(server.tries.values()) == [1, 3]
 
 
+def test_the_last_try_waits_until_the_deadline(serve: Serve) -> None:
+    def respond(*request: object) -> tuple[int, bytes]:
+        time.sleep(1.6)
+        return digest(*request)
+
+    server = serve(respond, share=0)
+    with HashtagClient(server.url, timeout=3, retries=0) as client:
+        client.recommend(b"photo")
+    assert list(server.tries.values()) == [1]
+
+
 @pytest.mark.parametrize("fault", ["busy", "too-many"])
 def test_the_server_says_when_to_come_back(serve: Serve, fault: str) -> None:
     server = serve(digest, faults=[fault], share=0, first=1, retry_after=1)

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from itertools import count
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 MAX_DOWNLOAD = 100_000_000  # bytes of a photo from elsewhere
 CONNECTIONS = 64  # kept open; more than that many threads open theirs anew
+SHORTEST_WAIT = 1.0  # seconds; a busy server may need them however little is left
 TOKEN_TRIES = 5  # another process may renew the token at the same time and undo our renewal
 USER_AGENT = f"hashstagram-client/{version('hashstagram-client')}"
 
@@ -62,6 +64,19 @@ class Request:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a call has to be over, and whether there is no other try after this one."""
+
+    deadline: float
+    last: bool
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
 
 
 class Transport:
@@ -93,7 +108,7 @@ class Transport:
         Raises:
             ClientError: the last try's error.
         """
-        return self._until(deadline, lambda: self.try_once(request, deadline))
+        return self._until(deadline, partial(self._authorized, request))
 
     def download(self, url: str, deadline: float) -> bytes:
         """A photo from anywhere; our token stays here.
@@ -101,13 +116,13 @@ class Transport:
         Raises:
             PhotoDownloadError: there is none, or it is larger than MAX_DOWNLOAD.
         """
-        return self._until(deadline, lambda: self._download(url, deadline))
+        return self._until(deadline, partial(self._download, url))
 
-    def _until(self, deadline: float, attempt: Callable[[], T]) -> T:
+    def _until(self, deadline: float, attempt: Callable[[Limits], T]) -> T:
         """Attempts and pauses until one succeeds, or it makes no sense to go on."""
         for tries in count(1):
             try:
-                return attempt()
+                return attempt(Limits(deadline, last=tries > self.retries))
             except ClientError as err:
                 wait = pause(err, tries)
                 late = time.monotonic() + wait >= deadline
@@ -118,22 +133,26 @@ class Transport:
         raise AssertionError("count() never ends")
 
     def try_once(self, request: Request, deadline: float) -> Any:
-        """Send until the token is one that the server takes; a few times are enough.
+        """The answer's JSON, from one try.
 
         Raises:
             ClientError: there is no good answer.
         """
+        return self._authorized(request, Limits(deadline, last=True))
+
+    def _authorized(self, request: Request, limits: Limits) -> Any:
+        """Send until the token is one that the server takes; a few times are enough."""
         for _ in range(TOKEN_TRIES):
             token = self.connection.current_token()
             try:
-                return self._exchange(request, token, deadline)
+                return self._exchange(request, token, limits)
             except UnauthorizedError as err:
                 refusal = err
-                if not self.connection.renew_token(token, deadline - time.monotonic()):
+                if not self.connection.renew_token(token, limits.left):
                     break
         raise refusal
 
-    def _exchange(self, request: Request, token: str | None, deadline: float) -> Any:
+    def _exchange(self, request: Request, token: str | None, limits: Limits) -> Any:
         """The one place where a request leaves and an answer becomes a result or an error."""
         ours = {"X-Request-Id": request.id}
         if token:
@@ -144,11 +163,11 @@ class Transport:
                 self.connection.url + request.path,
                 data=request.body,
                 headers={**request.headers, **ours},
-                timeout=self._left(deadline),
+                timeout=self._timeout(limits),
                 allow_redirects=False,  # a POST that is redirected arrives without its photo
             )
         except requests.RequestException as err:
-            if time.monotonic() >= deadline:
+            if limits.left <= 0:
                 raise self._too_late() from err
             raise self._failed(err) from err
         body = _json(answer)
@@ -158,9 +177,9 @@ class Transport:
             raise ServerFailedError("the answer is not JSON", status=200, kind="NotJSON")
         return body
 
-    def _download(self, url: str, deadline: float) -> bytes:
+    def _download(self, url: str, limits: Limits) -> bytes:
         try:
-            with self._session.get(url, stream=True, timeout=self._left(deadline)) as answer:
+            with self._session.get(url, stream=True, timeout=self._timeout(limits)) as answer:
                 answer.raise_for_status()
                 data: bytes = answer.raw.read(MAX_DOWNLOAD + 1, decode_content=True)
         except requests.HTTPError as err:
@@ -176,11 +195,15 @@ class Transport:
             raise PhotoDownloadError(f"{url} is {size}", transient=False)
         return data
 
-    def _left(self, deadline: float) -> float:
-        left = deadline - time.monotonic()
+    def _timeout(self, limits: Limits) -> tuple[float, float]:
+        """All that is left, but for one wait only half of it: a stall leaves time for more tries.
+
+        After the last one there is nothing to leave time for.
+        """
+        left = limits.left
         if left <= 0:
             raise self._too_late()
-        return left
+        return left, left if limits.last else max(left / 2, SHORTEST_WAIT)
 
     def _too_late(self) -> DeadlineExceededError:
         return DeadlineExceededError(

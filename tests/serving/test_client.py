@@ -35,8 +35,8 @@ def test_every_call_is_right_although_a_fifth_fails(
         expected = [direct.recommend(photo).hashtags for photo in photos]
     with (
         FaultyServer(proxy(instance.inference), faults=FAULTS).running() as server,
-        HashtagClient(server.url, key, timeout=20) as client,
-        ThreadPoolExecutor(8) as pool,
+        HashtagClient(server.url, key, timeout=30) as client,
+        ThreadPoolExecutor(16) as pool,
     ):
         outcomes = pool.map(client.recommend, photos * (CALLS // len(photos)))
         answers = [outcome.hashtags for outcome in outcomes]
@@ -85,7 +85,7 @@ def test_fifty_threads_do_not_notice_that_keys_expire(
                 calls += 1
             return calls
 
-        with HashtagClient(retries=0) as client, ThreadPoolExecutor(50) as pool:
+        with HashtagClient(timeout=60, retries=0) as client, ThreadPoolExecutor(50) as pool:
             calls = [pool.submit(ask) for _ in range(50)]
             while time.monotonic() < until:
                 keys.add(json.loads(Path(instance.key_file).read_text())["inference"]["key"])
