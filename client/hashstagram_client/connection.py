@@ -76,12 +76,12 @@ class Connection:
             refused: the token that the server did not take.
             timeout: seconds that this may take.
         """
-        if self.token or self.management is None or timeout <= 0:
+        if self.token or self.key_file is None or timeout <= 0:
             return False
         if not self._renewing.acquire(timeout=timeout):  # each new key ends the one before
             return False
         try:
-            if self.current_token() == refused:
+            if self.management and self.current_token() == refused:
                 self._ask_for_token(timeout)
             return self.current_token() != refused
         finally:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
-from itertools import count
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -120,17 +119,18 @@ class Transport:
 
     def _until(self, deadline: float, attempt: Callable[[Limits], T]) -> T:
         """Attempts and pauses until one succeeds, or it makes no sense to go on."""
-        for tries in count(1):
+        tries = 1
+        while True:
+            limits = Limits(deadline, last=tries > self.retries)
             try:
-                return attempt(Limits(deadline, last=tries > self.retries))
+                return attempt(limits)
             except ClientError as err:
                 wait = pause(err, tries)
-                late = time.monotonic() + wait >= deadline
-                if tries > self.retries or late or not worth_retrying(err):
+                if limits.last or wait >= limits.left or not worth_retrying(err):
                     raise
                 logger.debug("try %d failed, next in %.2f s: %s", tries, wait, err)
             time.sleep(wait)
-        raise AssertionError("count() never ends")
+            tries += 1
 
     def try_once(self, request: Request, deadline: float) -> Any:
         """The answer's JSON, from one try.
