@@ -78,6 +78,8 @@ def test_a_new_key_is_read_at_once(tmp_path: Path) -> None:
     connection = Connection.find()
     keys.write_text(json.dumps({"inference": {"key": "newer"}}))
     assert connection.current_token() == "newer"
+    assert connection.renew_token("fresh", timeout=1)
+    assert not connection.renew_token("newer", timeout=1)
 
 
 class _Canned(BaseHTTPRequestHandler):

@@ -6,15 +6,18 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from hashstagram_client.client import HashtagClient, Recommendation
+from hashstagram_client.client import HashtagClient
 from hashstagram_client.errors import ClientError
+from hashstagram_client.results import Recommendation
+
+RETRIES = 3  # somebody is waiting; a server that is not there shall be reported in a second
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one photo's hashtags; exit 1 with one line on stderr when there are none to be had."""
     args = _parser().parse_args(argv)
     try:
-        with HashtagClient(args.url, args.token, timeout=args.timeout) as client:
+        with HashtagClient(args.url, args.token, timeout=args.timeout, retries=RETRIES) as client:
             recommendation = client.recommend(args.photo, k=args.top, threshold=args.threshold)
     except ClientError as err:
         print(f"hashstagram: {err}", file=sys.stderr)

@@ -1,60 +1,29 @@
-"""HashtagClient: recommend hashtags for one photo over HTTP."""
+"""HashtagClient: hashtags for photos, from a HashStagram server."""
 
 import os
-from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hashstagram_client.connection import Connection
-from hashstagram_client.transport import Transport
+from hashstagram_client.batch import Outcome, Record, outcomes
+from hashstagram_client.errors import ServerFailedError
+from hashstagram_client.photo import to_bytes
+from hashstagram_client.results import Explanation, Health, Recommendation
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from hashstagram_client.photo import Photo
 
-    Photo = str | os.PathLike[str] | bytes | BinaryIO | Image
-
-
-@dataclass(frozen=True)
-class Hashtag:
-    """A tag without the ``#`` and its score from 0 to 1."""
-
-    tag: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The server's answer for one photo, hashtags best first."""
-
-    hashtags: tuple[Hashtag, ...]
-    model: str
-    version: str
-    request_id: str
-
-    @property
-    def text(self) -> str:
-        """The hashtags as they go under a post: "#beach #sea"."""
-        return " ".join(f"#{hashtag.tag}" for hashtag in self.hashtags)
-
-    @classmethod
-    def from_json(cls, answer: dict[str, Any]) -> "Recommendation":
-        """Read the JSON body of a good answer."""
-        hashtags = tuple(Hashtag(**hashtag) for hashtag in answer["hashtags"])
-        return cls(hashtags, answer["model"], answer["version"], answer["request_id"])
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON body again."""
-        return {
-            "model": self.model,
-            "version": self.version,
-            "request_id": self.request_id,
-            "hashtags": [{"tag": h.tag, "score": h.score} for h in self.hashtags],
-        }
+Tags = str | Iterable[str]
+T = TypeVar("T")
 
 
 class HashtagClient:
     """A connection to a HashStagram server; a context manager that closes it.
+
+    Threads may share one. It tries again, within the same deadline, what failed for a passing
+    reason: a broken connection, a busy server, a worker that died. It never tries again what is
+    the photo's fault.
 
     Args:
         url: base URL; else HASHSTAGRAM_URL, else the server of this checkout, else port 8080.
@@ -62,6 +31,8 @@ class HashtagClient:
         model: the model's name in the URL.
         timeout: seconds that a call may take, with all its tries and the pauses between them.
         retries: how many more tries after one that failed for a passing reason.
+        shrink: make large photos smaller before they travel, where Pillow is installed; the
+            hashtags stay the same.
     """
 
     def __init__(
@@ -72,8 +43,14 @@ class HashtagClient:
         model: str = "hashtags",
         timeout: float = 30.0,
         retries: int = 10,
+        shrink: bool = True,
     ) -> None:
+        # requests takes longer to import than everything else here together.
+        from hashstagram_client.connection import Connection
+        from hashstagram_client.transport import Transport
+
         self.model = model
+        self.shrink = shrink
         self._transport = Transport(Connection.find(url, token), timeout=timeout, retries=retries)
 
     def __enter__(self) -> "HashtagClient":
@@ -89,46 +66,113 @@ class HashtagClient:
         self._transport.close()
 
     def recommend(
-        self, photo: "Photo", *, k: int = 5, threshold: float | None = None
+        self,
+        photo: "Photo",
+        *,
+        k: int = 5,
+        threshold: float | None = None,
+        exclude: Tags = (),
+        include: Tags = (),
     ) -> Recommendation:
         """The k best hashtags for a photo.
 
         Args:
-            photo: a path, the file's bytes, an open binary file or a PIL image.
+            photo: a path, an http(s) URL, the file's bytes, an open binary file, a PIL image, or a
+                NumPy array of uint8 and shape (height, width) or (height, width, 3).
             k: how many.
             threshold: leave out tags that score less (0 to 1).
+            exclude: tags never to answer, `*` and `?` stand for any letters.
+            include: answer only tags that fit one of these.
 
         Raises:
             OSError: the photo's path cannot be read.
             TypeError: the photo is none of these.
-            ConnectionFailedError: no answer.
+            PhotoDownloadError: the URL leads to no photo.
+            ConnectionFailedError: no answer, or not before the deadline.
             RequestRefusedError: the photo is no image, or an option is out of range.
             UnauthorizedError: the token is missing, wrong or too old.
-            ServerFailedError: the server failed.
+            ServerFailedError: the server failed or is too busy.
         """
-        headers = {"Content-Type": "application/octet-stream", "X-Top-K": str(k)}
-        if threshold is not None:
-            headers["X-Threshold"] = str(threshold)
-        answer = self._transport.request(
-            "POST", f"/predictions/{self.model}", _read(photo), headers
-        )
-        return Recommendation.from_json(answer)
+        options = _options(k, threshold, exclude, include)
+        answer = self._post(f"/predictions/{self.model}", photo, options)
+        return _understood(Recommendation.from_json, answer)
+
+    def recommend_many(
+        self,
+        photos: Iterable["Photo"],
+        *,
+        concurrency: int = 8,
+        ordered: bool = False,
+        output: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Generator[Outcome, None, None]:
+        """Hashtags for any number of photos, as they come; one's error does not stop the others.
+
+        Args:
+            photos: paths, or whatever else `recommend` takes; read as they are needed.
+            concurrency: how many are under way at once.
+            ordered: in the order of the photos instead of as they come.
+            output: a JSONL file that gets a line for each outcome before it is yielded. Photos that
+                stand there with hashtags, or as no image, are left out: start again after an
+                interruption, and only what was left is done.
+            options: `recommend`'s.
+
+        Raises:
+            OSError: the output file cannot be read or written.
+            TypeError: with an output file, a photo is neither a path nor a URL.
+            ValueError: the output file holds something else.
+        """
+        recommend = partial(self.recommend, **options)
+        with Record(output) if output is not None else nullcontext() as record:
+            numbered = enumerate(photos)
+            left = ((i, p) for i, p in numbered if record is None or p not in record)
+            for outcome in outcomes(left, recommend, concurrency=concurrency, ordered=ordered):
+                if record is not None:
+                    record.add(outcome)
+                yield outcome
+
+    def explain(self, photo: "Photo", *, k: int = 5) -> Explanation:
+        """Where in the photo each of its k best hashtags was seen, and what looks alike.
+
+        Raises:
+            The same as `recommend`.
+        """
+        answer = self._post(f"/explanations/{self.model}", photo, _options(k))
+        return _understood(Explanation.from_json, answer)
+
+    def health(self) -> Health:
+        """Whether the server takes photos now; asked once, and never an exception."""
+        from hashstagram_client.health import ask
+
+        return ask(self._transport, self.model)
+
+    def _post(self, path: str, photo: "Photo", options: Mapping[str, str]) -> Any:
+        """Send a photo within one deadline, which its download is part of."""
+        from hashstagram_client.request import post
+
+        deadline = self._transport.deadline()
+        download = partial(self._transport.download, deadline=deadline)
+        data = to_bytes(photo, shrink=self.shrink, download=download)
+        return self._transport.send(post(path, data, options), deadline)
 
 
-def _read(photo: "Photo") -> bytes:
-    if isinstance(photo, bytes | bytearray | memoryview):
-        return bytes(photo)
-    if isinstance(photo, str | os.PathLike):
-        return Path(photo).read_bytes()
-    if hasattr(photo, "read"):
-        return photo.read()
-    if hasattr(photo, "save"):
-        return _encode(photo)
-    raise TypeError(f"a photo is a path, bytes, a binary file or a PIL image, not {photo!r}")
+def _options(
+    k: int, threshold: float | None = None, exclude: Tags = (), include: Tags = ()
+) -> dict[str, str]:
+    given = {"k": str(k), "exclude": _joined(exclude), "include": _joined(include)}
+    if threshold is not None:
+        given["threshold"] = str(threshold)
+    return {name: value for name, value in given.items() if value}
 
 
-def _encode(image: "Image") -> bytes:
-    """A PIL image to PNG, which loses nothing of it, EXIF orientation included."""
-    buffer = BytesIO()
-    image.save(buffer, format="PNG", exif=image.getexif())
-    return buffer.getvalue()
+def _joined(tags: Tags) -> str:
+    return tags if isinstance(tags, str) else ",".join(tags)
+
+
+def _understood(parse: Callable[[Any], T], answer: Any) -> T:
+    try:
+        return parse(answer)
+    except (KeyError, TypeError, ValueError) as err:
+        raise ServerFailedError(
+            "the answer is JSON, but none of HashStagram's", status=200, kind="UnknownAnswer"
+        ) from err

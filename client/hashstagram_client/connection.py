@@ -3,10 +3,10 @@
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import requests
 
@@ -19,16 +19,18 @@ class Connection:
     """An address and the way to a token.
 
     Args:
-        url: base URL of the inference endpoint.
+        url: base URL of what is asked.
         token: a fixed token; None to look into the key file for each new one.
         key_file: TorchServe's key_file.json, when we are beside the server.
         management: base URL of the management API, where new keys are asked for.
+        kind: which of TorchServe's keys is wanted.
     """
 
     url: str
     token: str | None
     key_file: Path | None
     management: str | None
+    kind: Literal["inference", "management"] = "inference"
     _renewing: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
@@ -54,9 +56,15 @@ class Connection:
             management=keys.get("management"),
         )
 
+    def management_api(self) -> "Connection | None":
+        """The way to the management API, for who stands beside TorchServe."""
+        if self.management is None or self.key_file is None:
+            return None
+        return replace(self, url=self.management, token=None, kind="management")
+
     def current_token(self) -> str | None:
         """The token as it is now: TorchServe makes new ones at every start."""
-        return self.token or self._key("inference")
+        return self.token or self._key(self.kind)
 
     def renew_token(self, refused: str | None, timeout: float) -> bool:
         """After a token was refused: whether there is another one to try now.
@@ -68,12 +76,12 @@ class Connection:
             refused: the token that the server did not take.
             timeout: seconds that this may take.
         """
-        if self.token or self.management is None or timeout <= 0:
+        if self.token or self.key_file is None or timeout <= 0:
             return False
         if not self._renewing.acquire(timeout=timeout):  # each new key ends the one before
             return False
         try:
-            if self.current_token() == refused:
+            if self.management and self.current_token() == refused:
                 self._ask_for_token(timeout)
             return self.current_token() != refused
         finally:
@@ -82,7 +90,7 @@ class Connection:
     def _ask_for_token(self, timeout: float) -> None:
         with suppress(requests.RequestException):
             requests.get(
-                f"{self.management}/token?type=inference",
+                f"{self.management}/token?type={self.kind}",
                 headers={"Authorization": f"Bearer {self._key('API')}"},
                 timeout=min(timeout, RENEWAL),
             )

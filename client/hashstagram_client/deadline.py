@@ -19,10 +19,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager
 
 PIECE = 65_536  # bytes; a slow uplink gets its patience anew for each
-SHARE = 1 / 3  # of the time left is what one wait may take, so that a stall leaves time to retry
-SHORTEST = 1.0  # seconds; a busy server may need this long however little is left
 
-_deadline: ContextVar[float] = ContextVar("deadline")  # of the request in this thread
+_limits: ContextVar[tuple[float, float]] = ContextVar("limits")  # of the request in this thread
 
 
 def _patience() -> float:
@@ -31,10 +29,11 @@ def _patience() -> float:
     Raises:
         TimeoutError: the deadline has passed.
     """
-    left = _deadline.get() - time.monotonic()
+    deadline, longest_wait = _limits.get()
+    left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("the deadline has passed")
-    return min(left, max(left * SHARE, SHORTEST))
+    return min(left, longest_wait)
 
 
 class _TimedReader(io.RawIOBase):
@@ -100,9 +99,10 @@ class _TimedSecurePool(HTTPSConnectionPool):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """For `requests.Session.mount`: `timeout`, in seconds and not None, bounds the whole exchange.
+    """For `requests.Session.mount`: the two numbers of `timeout` become what people mean by them.
 
-    A single wait, such as for the answer, is cut off before, as long as there is time to try again.
+    The first bounds the whole exchange, the second each wait: for the connection, for the server
+    to take the next PIECE, and for the whole answer. Both in seconds, and neither None.
     """
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -123,12 +123,13 @@ class DeadlineAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Send within `timeout` seconds; what is read of the answer later counts too."""
-        token = _deadline.set(time.monotonic() + timeout)
+        """Send within the limits; what is read of the answer later counts too."""
+        whole, longest_wait = timeout
+        token = _limits.set((time.monotonic() + whole, longest_wait))
         try:
             return super().send(request, stream, timeout, verify, cert, dict(proxies or {}))
         finally:
-            _deadline.reset(token)
+            _limits.reset(token)
 
 
 def _watch(manager: PoolManager) -> PoolManager:

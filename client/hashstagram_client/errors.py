@@ -3,6 +3,7 @@
 ClientError
 ├── ConnectionFailedError        no whole answer came: refused, reset or damaged at every try
 │   └── DeadlineExceededError    the call's deadline passed first
+├── PhotoDownloadError           the address that was given as a photo leads to none
 ├── RequestRefusedError          4xx: the photo or an option is at fault; the same call fails again
 │   ├── InvalidOptionError       400: an option is out of its range, or there is no photo
 │   ├── UnauthorizedError        401, 403: the token is missing, wrong or too old
@@ -31,6 +32,14 @@ class ConnectionFailedError(ClientError):
 
 class DeadlineExceededError(ConnectionFailedError):
     """No answer within the call's `timeout`."""
+
+
+class PhotoDownloadError(ClientError):
+    """The address that was given as a photo cannot be read; `transient` as above."""
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class AnswerError(ClientError):

@@ -10,20 +10,18 @@ from hashstagram_client.errors import (
     BusyError,
     ClientError,
     ConnectionFailedError,
-    DeadlineExceededError,
+    PhotoDownloadError,
 )
 
 FIRST_PAUSE = 0.1  # seconds at most before the second try; doubled for each one after it
 LONGEST_PAUSE = 4.0  # seconds
-# 200 is an answer that was damaged; 507 is TorchServe's word for a worker that was killed.
-PASSING = frozenset({200, 429, 502, 503, 504, 507})
+# 507 is TorchServe's word for a worker that was killed.
+PASSING = frozenset({429, 502, 503, 504, 507})
 
 
 def worth_retrying(error: ClientError) -> bool:
     """Whether the same request may well succeed soon: never where the photo is at fault."""
-    if isinstance(error, DeadlineExceededError):
-        return False
-    if isinstance(error, ConnectionFailedError):
+    if isinstance(error, ConnectionFailedError | PhotoDownloadError):
         return error.transient
     if not isinstance(error, AnswerError):
         return False
