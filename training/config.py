@@ -33,8 +33,8 @@ class LossConfig:
             weights were trained on, at this weight, and tags of training/classes.toml are read
             off them.
         describe: above 0, the network learns to say the words that people described photos
-            with, at this weight, and a tag is as true as their sentences say; it forgets the
-            words in the end. See training.descriptions.
+            with, at this weight, and a tag is the more true, the more sentences say it; it
+            forgets the words in the end. See training.descriptions.
     """
 
     name: LossName = "bce"

@@ -1,7 +1,7 @@
 """Descriptions: sentences that people wrote about a photo, which say more than its tags.
 
 While a network is trained, the words of the sentences are outputs beside the tags, and a tag is
-as true as the share of the sentences that say it. No bundle keeps anything of them.
+the more true, the more sentences say it. No bundle keeps anything of them.
 """
 
 import gzip
@@ -59,9 +59,9 @@ def word_targets(photos: Sequence[Photo]) -> Tensor:
 
 
 def soft_targets(photos: Sequence[Photo], targets: Tensor, vocabulary: Vocabulary) -> Tensor:
-    """Targets (photos, tags) where a described photo's tag is as true as its sentences say.
+    """Targets (photos, tags): the mean of what a photo's tags say and the share of its sentences.
 
-    One that it has and no sentence says stays as it was.
+    A tag that no sentence says stays as it was.
     """
     stands_for = _forms(photos, vocabulary)
     softened = targets.clone()
@@ -69,7 +69,8 @@ def soft_targets(photos: Sequence[Photo], targets: Tensor, vocabulary: Vocabular
         says = [{stands_for.get(word) for word in _words(line)} for line in photo.descriptions]
         for tag, times in Counter(tag for line in says for tag in line).items():
             if tag and target[vocabulary.index[tag]] >= 0:
-                target[vocabulary.index[tag]] = times / len(says)
+                said = times / len(says)
+                target[vocabulary.index[tag]] = (target[vocabulary.index[tag]] + said) / 2
     return softened
 
 
