@@ -48,6 +48,8 @@ class Mix:
     def draw(self, dice: torch.Generator) -> Tensor:
         """The rows of an epoch's photos, in random order."""
         order = torch.randperm(len(self.sets), generator=dice)
-        belongs = one_hot(self.sets[order], len(self.counts))  # (photos, sets)
-        chosen = belongs.bool() & (belongs.cumsum(dim=0) <= self.counts)
-        return order[chosen.any(dim=1)]
+        lots = torch.randperm(len(self.sets), generator=dice)
+        belongs = one_hot(self.sets[lots], len(self.counts))  # (photos, sets)
+        drawn = belongs.bool() & (belongs.cumsum(dim=0) <= self.counts)
+        chosen = torch.zeros(len(lots), dtype=torch.bool).scatter(0, lots, drawn.any(dim=1))
+        return order[chosen[order]]
