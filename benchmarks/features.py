@@ -91,8 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print both speeds and their ratio."""
     parser = argparse.ArgumentParser(description="Compare caching features with a bare loop.")
     parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a photo set")
-    parser.add_argument("--photos", type=int, default=512, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--photos", type=int, default=128, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=2, help="default: %(default)s")
     parser.add_argument("--architecture", default="mobilenet_v2", help="default: %(default)s")
     args = parser.parse_args(argv)
     config = TrainConfig("benchmark", architecture=args.architecture)

@@ -167,3 +167,20 @@ def test_the_batch_is_halved_until_it_fits(mebibytes: int, fits: tuple[int, int]
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert fits[0] <= int(answer.stdout) <= fits[1]
+
+
+def test_frozen_layers_stay_as_they_came(one: Path, harrison_root: Path, tmp_path: Path) -> None:
+    command = arguments(tmp_path, harrison_root, "run", 'frozen = ["conv1", "stage2"]\n')
+    assert train.main([*command, "--weights", str(one / "weights.safetensors")]) == 0
+    before, after = weights(one), weights(tmp_path / "run")
+    still = {name for name in before if torch.equal(before[name], after[name])}
+    moving = {"conv1.0.weight", "stage2.0.branch1.0.weight", "stage3.0.branch1.0.weight"} - still
+    assert moving == {"stage3.0.branch1.0.weight"}
+
+
+def test_layers_that_are_not_there_cannot_be_frozen(
+    harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    command = arguments(tmp_path, harrison_root, "run", 'frozen = ["stage9"]\n')
+    assert train.main(command) == 1
+    assert "'stage9'" in caplog.messages[-1]

@@ -71,12 +71,13 @@ class TrainState:
 
 
 def run_key(config: TrainConfig, weights: str | Sequence[str], photos: Sequence[Photo]) -> str:
-    """A fingerprint of what a run was asked to do: configuration, weights, photos and tags.
+    """A fingerprint of what a run was asked to do: configuration, weights, photos and their labels.
 
     Tuning comes after training, and may be done again in another way.
     """
     trained = replace(config, tuning=TuningConfig())
-    asked = [asdict(trained), str(weights), [[photo.digest, photo.tags] for photo in photos]]
+    seen = [[photo.digest, photo.tags, photo.descriptions] for photo in photos]
+    asked = [asdict(trained), str(weights), seen]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 

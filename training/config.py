@@ -32,6 +32,9 @@ class LossConfig:
         keep_classes: above 0, the network goes on telling apart the ImageNet classes that its
             weights were trained on, at this weight, and tags of training/classes.toml are read
             off them.
+        describe: above 0, the network learns to say the words that people described photos
+            with, at this weight, and a tag is the more true, the more sentences say it; it
+            forgets the words in the end. See training.descriptions.
     """
 
     name: LossName = "bce"
@@ -41,6 +44,7 @@ class LossConfig:
     gamma_pos: float = 0.0
     clip: float = 0.05
     keep_classes: float = 0.0
+    describe: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a loss that nothing implements."""
@@ -110,6 +114,10 @@ class FinetuneConfig:
         ema_decay: the weights that are kept are a running average with this decay a step.
         freeze_batch_norm: keep the statistics that the weights came with; right for small
             batches, wrong for a network that starts from nothing.
+        frozen: layers that stay as they came, by their names: a network's first ones take most
+            of the time and know little of what photos show.
+        shares: of which sets an epoch takes only a share, drawn anew each time: a set's name,
+            and from 0 to 1.
     """
 
     epochs: int = 0
@@ -122,13 +130,15 @@ class FinetuneConfig:
     weight_decay: float = 1e-2
     ema_decay: float = 0.998
     freeze_batch_norm: bool = True
+    frozen: tuple[str, ...] = ()
+    shares: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a precision that does not exist."""
         _one_of("finetune.mixed_precision", self.mixed_precision, MixedPrecision)
 
     def steps(self, photos: int) -> int:
-        """The steps of an epoch; the batches are as equal as can be."""
+        """The steps of an epoch of so many photos; the batches are as equal as can be."""
         return math.ceil(photos / self.batch_size)
 
 

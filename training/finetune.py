@@ -36,7 +36,7 @@ def finetune(run: Run) -> None:
     if state.step:
         done = "%s: %d of %d epochs done, and %d batches"
         logger.info(done, run.out, state.epoch, stage.epochs, state.batch)
-    if len(run.photos) // stage.steps(len(run.photos)) < accelerator.num_processes:
+    if len(run.mix) // stage.steps(len(run.mix)) < accelerator.num_processes:
         raise DataError(
             f"{accelerator.num_processes} processes need a larger finetune.batch_size than "
             f"{stage.batch_size}, and at least as many photos"
@@ -74,8 +74,8 @@ def train_one_epoch(
     config, accelerator, state = run.config, run.accelerator, run.state
     # Where the state stands decides on order and augmentation, so that a run can go on.
     dice = torch.Generator().manual_seed(seed_of(config.seed, state.epoch))
-    steps = config.finetune.steps(len(run.photos))
-    batches = torch.randperm(len(run.photos), generator=dice).tensor_split(steps)[state.batch :]
+    steps = config.finetune.steps(len(run.mix))
+    batches = run.mix.draw(dice).tensor_split(steps)[state.batch :]
     data_loader = create_data_loader(run, batches)
     model.train()
     if config.finetune.freeze_batch_norm:
@@ -134,7 +134,9 @@ def accumulate_gradients(
         with nullcontext() if number == len(pieces) else accelerator.no_sync(model):
             inputs = inputs.to(accelerator.device, memory_format=torch.channels_last)
             logits = model(inputs).float()
-            losses = network_loss(logits, truth.to(logits), run.config.loss, run.classes)
+            losses = network_loss(
+                *(logits, truth.to(logits), run.config.loss), words=run.words, classes=run.classes
+            )
             loss = losses.sum() * (accelerator.num_processes / photos)
             accelerator.backward(loss)
         total += loss.detach()

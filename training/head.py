@@ -1,5 +1,6 @@
 """Stage one: the linear head on the frozen backbone's features."""
 
+import copy
 import logging
 import math
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from hashstagram.branches import last_linear
 from hashstagram.model import split_head
 from training.config import TrainConfig
 from training.features import Features
@@ -19,7 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 def fit_head(
-    config: TrainConfig, model: nn.Module, features: Features, targets: Tensor, classes: int = 0
+    config: TrainConfig,
+    model: nn.Module,
+    features: Features,
+    targets: Tensor,
+    *,
+    words: int = 0,
+    classes: int = 0,
 ) -> list[float]:
     """Train the head in place; the mean loss of each epoch.
 
@@ -28,6 +36,7 @@ def fit_head(
         model: the network whose last linear layer is trained.
         features: (views, photos, width); a step reads its own rows only.
         targets: (photos, outputs), see network_loss.
+        words: see network_loss.
         classes: see network_loss.
     """
     stage = config.head
@@ -46,7 +55,7 @@ def fit_head(
             inputs = torch.from_numpy(features[views[rows].numpy(), rows.numpy()])
             logits = head(inputs.to(weight.device, weight.dtype))
             truth = targets[rows].to(logits.device, logits.dtype)
-            loss = network_loss(logits, truth, config.loss, classes).mean()
+            loss = network_loss(logits, truth, config.loss, words=words, classes=classes).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -58,3 +67,15 @@ def fit_head(
             "head: mean loss %.3f, after %d epochs %.3f", losses[0], len(losses), losses[-1]
         )
     return losses
+
+
+def without_outputs(model: nn.Module, first: int, count: int) -> nn.Module:
+    """A copy of the network that lacks some outputs; the weights of its other layers are shared."""
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    smaller = copy.deepcopy(model, memo=dict(shared))
+    _, linear = last_linear(smaller)
+    kept = [*range(first), *range(first + count, linear.out_features)]
+    linear.weight = nn.Parameter(linear.weight[kept])
+    linear.bias = nn.Parameter(linear.bias[kept])
+    linear.out_features = len(kept)
+    return smaller

@@ -7,18 +7,30 @@ from torch.nn import functional
 from training.config import LossConfig
 
 
-def network_loss(logits: Tensor, targets: Tensor, config: LossConfig, classes: int = 0) -> Tensor:
+def network_loss(
+    logits: Tensor, targets: Tensor, config: LossConfig, *, words: int = 0, classes: int = 0
+) -> Tensor:
     """The loss of each photo of a batch, of shape (N,), over all outputs of the network.
 
-    The last `classes` outputs are held where they were before the network learnt tags: learning
-    without forgetting (Li and Hoiem 2016, arXiv 1606.09282), by cross entropy against what the
-    pretrained network said of the photo.
+    Args:
+        logits: (N, tags + words + classes).
+        targets: theirs.
+        config: which loss, and what words and classes weigh beside the tags.
+        words: so many outputs learn what describes the photo, see training.descriptions.
+        classes: the last outputs, which are held where they were before the network learnt
+            tags: learning without forgetting (Li and Hoiem 2016, arXiv 1606.09282), by cross
+            entropy against what the pretrained network said of the photo.
     """
-    if not classes:
-        return partial_loss(logits, targets, config)
-    forgotten = -(targets[:, -classes:] * logits[:, -classes:].log_softmax(dim=1)).sum(dim=1)
-    taught = partial_loss(logits[:, :-classes], targets[:, :-classes], config)
-    return taught + config.keep_classes * forgotten
+    sizes = (logits.shape[1] - words - classes, words, classes)
+    of_tags, of_words, of_classes = logits.split(sizes, dim=1)
+    tags, described, before = targets.split(sizes, dim=1)
+    loss = partial_loss(of_tags, tags, config)
+    if words:
+        loss = loss + config.describe * partial_loss(of_words, described, LossConfig())
+    if classes:
+        forgotten = -(before * of_classes.log_softmax(dim=1)).sum(dim=1)
+        loss = loss + config.keep_classes * forgotten
+    return loss
 
 
 def partial_loss(logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:

@@ -1,7 +1,7 @@
 """Optimizer: what is stepped how far. Parameter groups, learning-rate schedule, weight average."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hashstagram.model import split_head
 from training.config import FinetuneConfig
+from training.harrison import DataError
 
 
 def parameter_groups(model: nn.Module, stage: FinetuneConfig) -> list[dict[str, Any]]:
@@ -26,6 +27,19 @@ def parameter_groups(model: nn.Module, stage: FinetuneConfig) -> list[dict[str, 
             }
         )
     return groups
+
+
+def freeze(model: nn.Module, layers: Sequence[str]) -> None:
+    """Keep layers as they are, by their names.
+
+    Raises:
+        DataError: the network has no such layer.
+    """
+    modules = dict(model.named_modules())
+    for layer in layers:
+        if layer not in modules:
+            raise DataError(f"finetune.frozen: the network has no layer called {layer!r}")
+        modules[layer].requires_grad_(False)
 
 
 def cosine_schedule(optimizer: Optimizer, steps: int) -> LambdaLR:

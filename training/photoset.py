@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ class Photo:
         split: which part of the set it belongs to.
         group: the same for near-duplicates, which share a split: the digest of one of them.
             Its own digest by default, for a photo that no other is like.
+        descriptions: sentences about it, if somebody wrote some; see training.descriptions.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Photo:
     digest: str
     split: Split
     group: str = ""
+    descriptions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Make a photo without a group the only one of its own."""
@@ -88,12 +90,13 @@ class PhotoSet:
         return cls(root.resolve().name, Vocabulary.load(root / VOCABULARY), photos)
 
 
-def _photo(root: Path, fields: dict[str, str]) -> Photo:
+def _photo(root: Path, fields: dict[str, Any]) -> Photo:
     split = fields["split"]
     if split not in SPLITS:
         raise ValueError(f"no split is called {split!r}")
     path, tags = root / fields["path"], tuple(fields["tags"])
-    return Photo(path, tags, fields["digest"], split, fields["group"])
+    descriptions = tuple(fields.get("descriptions", ()))
+    return Photo(path, tags, fields["digest"], split, fields["group"], descriptions)
 
 
 def split_of(path: Path, seed: int = 0) -> Split:

@@ -17,6 +17,7 @@ from hashstagram.decode import decode_image
 from hashstagram.errors import HashstagramError, InvalidImageError
 from hashstagram.vocabulary import Vocabulary
 from training.captions import bait, read_captions
+from training.descriptions import read_descriptions
 from training.duplicates import Look, look_of, same_photo
 from training.harrison import DataError, find_image, read_harrison
 from training.photoset import MANIFEST, SEEDS, SPLITS, Photo, PhotoSet, digest_of, split_of
@@ -34,11 +35,15 @@ _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Invalid JPEG file
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the labels: the image's name there, the file that should be it, its tags."""
+    """A line of the labels: the image's name there, the file that should be it, its tags.
+
+    And what people wrote about it, if they did.
+    """
 
     name: str
     image: Path
     tags: tuple[str, ...]
+    descriptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,35 @@ class Prepared:
         (root / BROKEN).write_text(lines, encoding="utf-8")
 
 
-def prepare_harrison(root: Path, *, seed: int = 0, keep_bait: bool = True) -> Prepared:
+def prepare_harrison(
+    root: Path, *, seed: int = 0, keep_bait: bool = True, descriptions: Path | None = None
+) -> Prepared:
     """A photo set in HARRISON's format; photos that are missing or broken are left out.
 
+    Args:
+        root: the set.
+        seed: see split_of.
+        keep_bait: tags that beg for likes stay.
+        descriptions: sentences about the photos, see read_descriptions; the images' names are
+            those of data_list.txt.
+
     Raises:
-        DataError: the label files do not fit each other, or no photo is left.
+        DataError: the label files do not fit each other, there are descriptions of none of the
+            photos, or no photo is left.
     """
     labels = read_harrison(root)
     dropped = frozenset() if keep_bait else bait()
     vocabulary = Vocabulary(tuple(tag for tag in labels.vocabulary.tags if tag not in dropped))
+    described = read_descriptions(descriptions) if descriptions else {}
+    if described and not described.keys() & set(labels.paths):
+        raise DataError(f"{descriptions} describes no image of {root}: see the names in both")
     rows = [
-        Row(path, find_image(root, path), tuple(tag for tag in tags if tag not in dropped))
+        Row(
+            path,
+            find_image(root, path),
+            tuple(tag for tag in tags if tag not in dropped),
+            described.get(path, ()),
+        )
         for path, tags in zip(labels.paths, labels.tags, strict=True)
     ]
     return _prepare(root, rows, vocabulary, seed)
@@ -127,7 +150,8 @@ def _look_at(row: Row) -> tuple[Photo, Look] | str:
         _refuse_damage(data)
     except (OSError, HashstagramError) as err:
         return f"{row.name}: {err}"
-    return Photo(row.image, row.tags, digest_of(data), "train"), look_of(image)
+    photo = Photo(row.image, row.tags, digest_of(data), "train", descriptions=row.descriptions)
+    return photo, look_of(image)
 
 
 def _refuse_damage(data: bytes) -> None:
@@ -210,6 +234,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_false",
         help="leave out tags that beg for likes and follows, which HARRISON's own figures count",
     )
+    harrison.add_argument(
+        "--descriptions",
+        type=Path,
+        metavar="FILE",
+        help="sentences about the photos, to learn more from: .jsonl or .jsonl.gz with image (as "
+        "in data_list.txt) and captions, a list",
+    )
     harrison.set_defaults(prepare=_harrison)
     captions = formats.add_parser(
         "captions",
@@ -235,7 +266,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _harrison(args: argparse.Namespace) -> Prepared:
-    return prepare_harrison(args.root, seed=args.seed, keep_bait=args.keep_bait)
+    return prepare_harrison(
+        args.root, seed=args.seed, keep_bait=args.keep_bait, descriptions=args.descriptions
+    )
 
 
 def _captions(args: argparse.Namespace) -> Prepared:

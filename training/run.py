@@ -22,9 +22,12 @@ from training.checkpoint import CHECKPOINT, TrainState, run_key, save_checkpoint
 from training.classes import read_off
 from training.config import TrainConfig
 from training.dataset import training_photos
+from training.descriptions import soft_targets, word_targets
 from training.evaluate import LOG, evaluate
 from training.harrison import DataError
-from training.optimizer import cosine_schedule, parameter_groups, running_average
+from training.head import without_outputs
+from training.mix import Mix
+from training.optimizer import cosine_schedule, freeze, parameter_groups, running_average
 from training.photoset import Photo, PhotoSet
 from training.provenance import provenance
 from training.runlog import RunLog
@@ -41,7 +44,9 @@ class Run:
         accelerator: this process, its device, and the other processes.
         photosets: what is validated on.
         photos: what is trained on.
-        targets: (photos, tags that are taught), see training.loss.
+        targets: (photos, tags and words that are taught), see training.loss.
+        words: how many words of descriptions the network learns beside the tags; mostly none.
+        mix: which of the photos an epoch of stage two takes.
         described: the configuration of the bundle.
         vocabulary: the tags: those that are taught, then those that are read off classes.
         state: what changes.
@@ -55,6 +60,8 @@ class Run:
     photosets: Sequence[PhotoSet]
     photos: Sequence[Photo]
     targets: Tensor
+    words: int
+    mix: Mix
     described: BundleConfig
     vocabulary: Vocabulary
     state: TrainState
@@ -68,7 +75,10 @@ class Run:
         return self.described.classes.count if self.described.classes else 0
 
     def bundle(self, model: nn.Module) -> Bundle:
-        """A network of this run as it would be served."""
+        """A network of this run as it would be served, without the words."""
+        if self.words:
+            tags = self.described.model.num_classes - self.classes
+            model = without_outputs(model, tags, self.words)
         return Bundle(self.described, self.vocabulary, model.eval())
 
     def save(self) -> None:
@@ -94,6 +104,9 @@ def create_run(
         min_count=config.min_count,
     )
     photos, targets = training_photos(photosets, vocabulary, config.train_splits)
+    words = word_targets(photos) if config.loss.describe else targets[:, :0]
+    if config.loss.describe:
+        targets = torch.cat([soft_targets(photos, targets, vocabulary), words], dim=1)
     classes = read_off(vocabulary) if config.loss.keep_classes else None
     described = BundleConfig(
         config.name,
@@ -103,17 +116,22 @@ def create_run(
         classes=classes,
         training=provenance(config, photosets),
     )
-    model = create_model(described.model).to(accelerator.device)
+    outputs = described.model.num_classes + words.shape[1]
+    model = create_model(config.model(outputs)).to(accelerator.device)
     model = model.to(memory_format=torch.channels_last)
+    freeze(model, config.finetune.frozen)
+    mix = Mix.of(photosets, photos, config.finetune.shares)
     return Run(
         config,
         accelerator,
         photosets,
         photos,
         targets,
+        words.shape[1],
+        mix,
         described,
         Vocabulary((*vocabulary.tags, *(classes.tags if classes else ()))),
-        create_state(config, accelerator, model, len(photos)),
+        create_state(config, accelerator, model, len(mix)),
         out,
         run_key(config, weights, photos),
         workers,

@@ -102,7 +102,12 @@ def train_head(run: Run, features: Path) -> None:
         if run.classes:
             save_class_targets(run.out / CLASSES, run.state.model, cached[0], run.classes)
         losses = fit_head(
-            run.config, run.state.model, cached, _with_classes(run).targets, run.classes
+            run.config,
+            run.state.model,
+            cached,
+            _with_classes(run).targets,
+            words=run.words,
+            classes=run.classes,
         )
         # Without a second stage this is what is kept.
         run.state.average.module.load_state_dict(run.state.model.state_dict())
@@ -117,7 +122,7 @@ def train_head(run: Run, features: Path) -> None:
 
 
 def _with_classes(run: Run) -> Run:
-    """The run with what the network is to keep telling apart beside each photo's tags."""
+    """The run with what the network is to keep telling apart beside each photo's targets."""
     if not run.classes:
         return run
     return replace(run, targets=torch.cat([run.targets, load_class_targets(run.out / CLASSES)], 1))
