@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.captions import bait, hashtags_in, read_captions
+from training.captions import Post, bait, hashtags_in, read_captions
 from training.harrison import DataError
 from training.photoset import PhotoSet
 from training.prepare import main
@@ -93,23 +93,106 @@ def test_no_bait_has_a_capital_or_a_sign() -> None:
     ("name", "text", "message"),
     [
         ("posts.txt", "", "as .jsonl or .csv"),
-        ("posts.jsonl", '{"image": "a.jpg"}\n', 'line 1: there is no "caption"'),
-        ("posts.jsonl", '\n{"caption": "a"}\n', 'line 2: there is no "image"'),
-        ("posts.jsonl", "[]\n", 'line 1: there is no "image"'),
-        ("posts.jsonl", "{", "cannot be read"),
-        ("posts.csv", "photo,caption\na.jpg,x\n", 'line 2: there is no "image"'),
-        ("posts.csv", "image,caption\na.jpg\n", 'line 2: there is no "caption"'),
+        ("lost.csv", None, "there is no file .*lost.csv$"),
+        ("posts.csv", "", "posts.csv is empty$"),
+        ("posts.csv", "image,caption\n", "posts.csv has no rows$"),
+        (
+            "posts.csv",
+            "image;text\na.jpg;x\n",
+            "the columns image, text; it needs image and caption",
+        ),
+        ("posts.csv", "image,caption\na.jpg,caf\xe9\n", "is not in UTF-8: save it as UTF-8"),
+        (
+            "posts.jsonl",
+            "{}\n",
+            "posts.jsonl: no row can be used. posts.jsonl, line 1: .* no image",
+        ),
     ],
 )
-def test_broken_caption_files_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:
-    (tmp_path / name).write_text(text)
+def test_files_that_hold_no_posts_are_named(
+    tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text, encoding="latin-1")
     with pytest.raises(DataError, match=message):
         read_captions(tmp_path / name)
 
 
-def test_a_file_without_a_frequent_tag_says_so(
+def test_rows_that_cannot_be_used_are_told_with_their_lines(tmp_path: Path) -> None:
+    rows = [
+        '{"image": "a.jpg", "caption": "#sea"}',
+        '{"image": "b.jpg", "caption": null}',
+        "",
+        '{"image": "c.jpg" "caption": "#sea"}',
+        '{"image": "d.jpg"}',
+        '{"image": "", "caption": "#sea"}',
+        "[]",
+    ]
+    (tmp_path / "b.jsonl").write_text("\n".join(rows))
+    captions = read_captions(tmp_path / "b.jsonl")
+    assert captions.posts == (Post("a.jpg", ("sea",)), Post("b.jpg", ()))
+    assert captions.broken == (
+        "b.jsonl, line 4: this is no JSON (Expecting ',' delimiter, column 19)",
+        "b.jsonl, line 5: there is no caption",
+        "b.jsonl, line 6: there is no image",
+        "b.jsonl, line 7: this is no JSON object",
+    )
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_whatever_delimits_a_csv_files_columns(tmp_path: Path, delimiter: str) -> None:
+    rows = [("image", "caption"), ("a.jpg", '"#sea, #sky; #sun"'), (" ", "#sea"), ("b.jpg", "")]
+    text = "".join(delimiter.join(row) + "\n" for row in rows)
+    (tmp_path / "c.csv").write_text(text)
+    captions = read_captions(tmp_path / "c.csv")
+    assert captions.posts == (Post("a.jpg", ("sea", "sky", "sun")), Post("b.jpg", ()))
+    assert captions.broken == ("c.csv, line 3: there is no image",)
+
+
+def prepared(path: Path, caplog: pytest.LogCaptureFixture, *options: str) -> tuple[int, list[str]]:
+    """The exit code, and what was said."""
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    return main(["captions", str(path), *options]), caplog.messages
+
+
+def test_why_there_is_no_photo_to_train_on(
     harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_posts(tmp_path, harrison_root, suffix=".csv")
-    assert main(["captions", str(path), "--min-count", "500"]) == 1
-    assert "no photo to train on" in caplog.messages[-1]
+    code, said = prepared(path, caplog, "--min-count", "500")
+    assert (code, said[-1]) == (*(1, f"{path}: no hashtag stands on 500 posts: lower --min-count"),)
+    path.write_text("image,caption\n000.jpg,sea\n")
+    code, said = prepared(path, caplog)
+    assert (code, said[-1]) == (1, f"{path}: no caption has a hashtag")
+    path.write_text("image,caption\nphotos/000.jpg,#sea\n")
+    code, said = prepared(path, caplog, "--min-count", "1")
+    assert code == 1
+    assert said[-1].startswith("none of the 1 image files is there: their names, such as photos/0")
+    assert said[-1].endswith(str(tmp_path))
+    path.write_text("image,caption\nempty.jpg,#sea\n")
+    (tmp_path / "empty.jpg").touch()
+    code, said = prepared(path, caplog, "--min-count", "1")
+    assert (code, said[-1]) == (1, f"{tmp_path}: all 1 image files are broken")
+
+
+def test_what_was_dropped_and_what_was_joined_is_told(
+    harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_posts(tmp_path, harrison_root, suffix=".jsonl")
+    with path.open("a") as file:
+        file.write('{"image": "./000.jpg", "caption": "#blue #sky"}\n')
+        file.write('{"image": "", "caption": "#blue"}\n')
+    code, said = prepared(path, caplog, "--min-count", "2")
+    assert code == 0
+    assert "1 rows are of an image that an earlier row has: their tags are joined" in said
+    assert (
+        "dropped 1 bait tags: like4like; 161 tags on fewer than 2 posts; 0 over --max-tags" in said
+    )
+    assert "most frequent: sky 41, grass 40, night 40, sunset 40" in said
+    listed = (tmp_path / "broken.txt").read_text().splitlines()
+    assert listed == [
+        "posts.jsonl, line 163: there is no image",
+        "lost.jpg: there is no such file",
+    ]
+    assert len(PhotoSet.load(tmp_path).photos) == 160

@@ -3,8 +3,10 @@
 KILLS=20 pytest tests/test_checkpoint.py kills more often than is worth the wait each time.
 """
 
+import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -114,18 +116,21 @@ def test_sigterm_saves_and_says_so(undisturbed: Path, photos: list[str], tmp_pat
     _, said = process.communicate()
     assert process.returncode == 143
     assert "give the same command again" in said
-    assert f"of {EPOCHS} epochs done" in finish(command)
+    assert re.search(rf"resuming .*: \d of {EPOCHS} epochs done", finish(command))
     assert_same(undisturbed, two)
 
 
 def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(
-    photos: list[str], tmp_path: Path
+    photos: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     command = [*photos, "--out", str(tmp_path / "run")]
     assert train.main([*configured(tmp_path, epochs=1), *command]) == 0
     weights = tmp_path / "run" / "weights.safetensors"
     before = weights.read_bytes()
+    assert not any("trained to the end" in message for message in caplog.messages)
     assert train.main([*configured(tmp_path, epochs=1), *command]) == 0
+    assert any("trained to the end" in message for message in caplog.messages)
     assert train.main([*configured(tmp_path, epochs=2), *command]) == 1
     assert weights.read_bytes() == before
 

@@ -15,6 +15,17 @@ def test_what_we_ship_is_in_form(path: Path) -> None:
     assert TrainConfig.load(path).name == path.stem
 
 
+@pytest.mark.parametrize("name", ["quick", "finetune"])
+def test_what_newcomers_start_from_can_mix_sets(name: str) -> None:
+    loss = TrainConfig.load(ROOT / "training" / "configs" / f"{name}.toml").loss
+    assert 0 < loss.unknown_weight <= 0.2
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no file .*nope\.toml$"):
+        TrainConfig.load(tmp_path / "nope.toml")
+
+
 def test_the_network_is_the_one_asked_for(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
         'name = "x"\narchitecture = "vit_b_16"\npadding = "tensorflow"\nhidden = 7\n'
@@ -28,7 +39,11 @@ def test_the_network_is_the_one_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('architecture = "vgg17"', "is called 'vgg17'"),
+        ('architecture = "vgg-19"', "c.toml: no network is called 'vgg-19'; did you mean vgg19 or"),
+        ("[head]\nepoch = 3", r'c.toml: \[head\] has no field "epoch"; did you mean "epochs"\?$'),
+        ("[fine_tune]\nepochs = 3", 'no field "fine_tune"; did you mean "finetune"'),
+        ("colour = 3", 'c.toml: the top level has no field "colour"$'),
+        ("head = 3", "c.toml is not a training configuration"),
         ('architecture = "vgg16+"', "is called ''"),
         ("hidden = -1", "not -1"),
         (

@@ -1,8 +1,14 @@
 import ast
 import json
 import logging
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -46,7 +52,17 @@ def test_the_report_on_photos_it_has_not_seen(trained: Path, photoset: PhotoSet)
     # The tag "photo" is none of the model's: it scores -1, and is never among the five.
     assert (evaluation.scores[:, photoset.vocabulary.index["photo"]] == -1).all()
     assert report["coverage"] < 100
-    assert report["warnings"] == []
+    assert report["bundle"] == {
+        "name": "tiny",
+        "architecture": "shufflenet_v2_x0_5",
+        "path": str(trained),
+        "measured": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
+    # Seven of the ten tags are none of the set's, and the weights are random.
+    assert 40 < report["foreign_tags"] < 100
+    signs = " ".join(warning["sign"] for warning in report["warnings"])
+    assert "a vote of the nearest seen photos" in signs
+    assert "photos of colours get with a score of 0.5 or more are of other sets" in signs
 
 
 def test_photos_are_scored_as_they_are_served(trained: Path, photoset: PhotoSet) -> None:
@@ -75,14 +91,14 @@ def test_without_seen_photos_there_is_no_knn_but_a_warning(
         report = evaluate.examine(bundle_dir, photoset, knn=True).report
     assert set(report["baselines"]) == {"popularity"}
     assert "no kNN baseline: the model has seen no photo of colours" in caplog.messages
-    [warning] = report["warnings"]
+    warning = report["warnings"][0]
     assert warning.keys() == {"sign", "cause", "figure"}
     assert any(m.startswith("WARNING: the bundle does not say") for m in caplog.messages)
 
 
 def test_near_duplicates_of_training_photos_are_reported(trained: Path, photoset: PhotoSet) -> None:
     grouped = replace(photoset, photos=tuple(replace(p, group="burst") for p in photoset.photos))
-    [warning] = evaluate.evaluate_bundle(trained, grouped)["warnings"]
+    warning = evaluate.evaluate_bundle(trained, grouped)["warnings"][0]
     assert warning["figure"] == len(photoset.split("test"))
 
 
@@ -106,7 +122,7 @@ def test_the_runs_own_curve_is_judged(trained: Path, photoset: PhotoSet) -> None
         for n, v in enumerate([figures, figures, jumped])
     ]
     (trained / evaluate.LOG).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    [warning] = evaluate.evaluate_bundle(trained, photoset)["warnings"]
+    warning = evaluate.evaluate_bundle(trained, photoset)["warnings"][0]
     assert warning["sign"].startswith("precision@1 on elsewhere jumped from 30.0 to 80.0")
 
 
@@ -157,3 +173,28 @@ def test_a_set_that_was_all_trained_on_is_refused(
     arguments = ["--bundle", str(bundle_dir), "--data", str(harrison_root)]
     assert evaluate.main(arguments) == 1
     assert "was trained on every photo of colours" in caplog.messages[-1]
+
+
+def test_several_sets_are_measured_each_by_itself(
+    trained: Path, harrison_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "more"
+    shutil.copytree(harrison_root, other)
+    (other / "data_list.txt").write_text("".join(f"{n:03}.jpg\n" for n in range(160)))
+    arguments = ["--bundle", str(trained), "--data", str(harrison_root), "--data", str(other)]
+    assert evaluate.main([*arguments, "--no-knn", "--json", str(tmp_path / "r.json")]) == 0
+    written = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert [report["set"] for report in written["sets"]] == ["colours", "more"]
+    tables = capsys.readouterr().out.split("\n\n")
+    assert ["photos of more" in text for text in tables] == [False, True]
+    with pytest.raises(SystemExit):
+        evaluate.main([*arguments, "--html", str(tmp_path / "r.html")])
+
+
+def test_nobody_reads_to_the_end() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "training.evaluate", "--help"]
+    ended = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGPIPE, b"")

@@ -24,7 +24,7 @@ def test_the_real_label_files(
     assert main(["harrison", str(root)]) == 1
     [summary] = [m for m in caplog.messages if "missing" in m]
     assert "57383 of 57383" in summary
-    assert caplog.messages[-1].endswith("there is no photo to train on")
+    assert caplog.messages[-1].startswith("none of the 57383 image files is there: their names")
 
 
 def test_prepare_writes_what_it_found(harrison_root: Path) -> None:
@@ -60,7 +60,8 @@ def test_missing_and_broken_images_are_left_out(
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("data_list.txt", None, "data_list.txt cannot be read"),
+        ("data_list.txt", None, "has no data_list.txt: HARRISON's format needs .* captions FILE"),
+        ("data_list.txt", "", "data_list.txt is empty$"),
         ("tag_list.txt", "sky\n", "must have one line for each photo"),
         ("vocab_index.txt", "sky 0\n", "tags that vocab_index.txt does not have"),
         ("vocab_index.txt", "sky\n", "line 1: expected a tag and its index"),
@@ -78,3 +79,11 @@ def test_broken_label_files_are_named(
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         read_harrison(tmp_path)
+
+
+def test_a_wrong_path_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder .*nowhere$"):
+        open_photoset(tmp_path / "nowhere")
+    (tmp_path / "posts.csv").write_text("image,caption\n")
+    with pytest.raises(DataError, match=r"posts\.csv is a file.* captions .*posts\.csv` once"):
+        open_photoset(tmp_path / "posts.csv")

@@ -201,3 +201,12 @@ def test_the_precision_recall_curve_counts_every_pair() -> None:
 
 def _evenly(answers: int) -> Tensor:
     return torch.linspace(0, answers - 1, 10).long()
+
+
+def test_sure_answers_that_the_photos_set_does_not_know() -> None:
+    known = torch.tensor([False, True, True, False])
+    # Sure are tag 0 of two photos, tag 1 of two, tag 2 of one.
+    assert metrics.foreign_share(SCORES, known) == pytest.approx(2 / 5)
+    assert metrics.foreign_share(SCORES / 2, known) == 0
+    seven = torch.arange(7).expand(3, 7) / 10 + 0.2  # the best five are 0.4 to 0.8
+    assert metrics.foreign_share(seven, torch.arange(7) < 6) == pytest.approx(1 / 4)

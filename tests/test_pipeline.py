@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,9 @@ def test_without_a_second_stage_the_first_ones_network_is_kept(
 
 
 def test_export_is_smaller_measured_and_whole(
-    run: Path, harrison_root: Path, tmp_path: Path, jpeg: bytes
+    run: Path, harrison_root: Path, tmp_path: Path, jpeg: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     card = tmp_path / "card.md"
     card.write_text("# Colours\n\nFour of them.\n")
     out = tmp_path / "bundle"
@@ -115,6 +117,8 @@ def test_export_is_smaller_measured_and_whole(
     text = (out / "README.md").read_text()
     assert text.startswith("# Colours")
     assert "| colours |" in text
+    [said] = [message for message in caplog.messages if message.startswith("colours, 23 photos")]
+    assert re.search(r"precision@1 \d+\.\d, recall@5", said)
     weights = "weights.safetensors"
     assert (out / weights).stat().st_size < 0.6 * (run / weights).stat().st_size
     full, half = (Recommender.from_pretrained(d).recommend([jpeg])[0] for d in (run, out))
@@ -122,7 +126,7 @@ def test_export_is_smaller_measured_and_whole(
 
 
 def test_several_sets_share_one_vocabulary(
-    harrison_root: Path, config: Path, tmp_path: Path
+    harrison_root: Path, config: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = tmp_path / "more"
     other.mkdir()
@@ -138,13 +142,15 @@ def test_several_sets_share_one_vocabulary(
     assert train.main([*arguments, "--data", str(harrison_root), "--data", str(other)]) == 0
     tags = Recommender.from_pretrained(tmp_path / "run").bundle.vocabulary.tags
     assert set(tags) == {"photo", "sky", "grass", "sunset", "night", "blue"}
+    # Nothing kept "photo" from photos of `more`, nor "blue" from those of `colours`.
+    assert any("with unknown_weight = 0 nothing keeps" in message for message in caplog.messages)
 
 
 @pytest.mark.parametrize(
     ("config_text", "weights", "message"),
     [
         ("nonsense = ", None, "not a training configuration"),
-        ("colour = 1", None, "not a training configuration"),
+        ("colour = 1", None, 'has no field "colour"'),
         ('name = "x"\nweights = "NO_SUCH"', None, "are called NO_SUCH"),
         ('name = "x"\narchitecture = "alexnet"', "wrong", "do not fit alexnet"),
     ],

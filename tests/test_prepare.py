@@ -84,6 +84,7 @@ def test_a_run_with_damaged_files_equals_one_without_them(
     assert list(listed) == [f"colours/{name}" for name in DAMAGE]
     for name in SILENT:
         decode_image((damaged / name).read_bytes())
+        assert "Send" not in listed["colours/001.jpg"]  # what a server says to its callers
         assert "Corrupt JPEG data" in listed[f"colours/{name}"]
     assert trained_weights(damaged, tmp_path / "one") == trained_weights(without, tmp_path / "two")
 

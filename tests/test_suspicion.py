@@ -246,3 +246,21 @@ def test_warnings_are_loud(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         suspicion.warn([suspicion.Suspicion("it is odd", "a bug", 1.0)])
     assert caplog.messages == ["WARNING: it is odd. Likely cause: a bug."]
+
+
+def test_a_vote_of_the_nearest_photos_that_is_better() -> None:
+    own = {"precision_at_1": 60.0, "recall_at_5": 50.0}
+    bounds = {"precision_at_1": [55.0, 65.0], "recall_at_5": [45.0, 55.0]}
+    report: dict[str, Any] = own | {"intervals": bounds, "baselines": {"popularity": own}}
+    assert suspicion.outdone(report) == []
+    report["baselines"]["knn"] = {"precision_at_1": 64.0, "recall_at_5": 57.0}
+    [found] = suspicion.outdone(report)
+    assert found.sign.startswith("recall@5 is 50.0 per cent")
+    assert found.figure == 57.0
+
+
+def test_tags_of_other_sets() -> None:
+    assert suspicion.foreign({"set": "weather", "foreign_tags": 12.0}) == []
+    [found] = suspicion.foreign({"set": "weather", "foreign_tags": 61.0})
+    assert "unknown_weight" in found.cause
+    assert found.figure == 61.0

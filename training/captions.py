@@ -5,9 +5,10 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import regex
@@ -37,6 +38,14 @@ class Post:
     hashtags: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Captions:
+    """The posts of a file, and a line for each row that is none: where it stands, and why."""
+
+    posts: tuple[Post, ...]
+    broken: tuple[str, ...]
+
+
 def hashtags_in(caption: str) -> tuple[str, ...]:
     """The distinct hashtags of a caption, without the ``#``, in one spelling."""
     text = unicodedata.normalize("NFKC", html.unescape(caption))
@@ -49,41 +58,68 @@ def _fold(tag: str) -> str:
     return folded.replace("i\u0307", "i")
 
 
-def read_captions(path: Path) -> list[Post]:
+def read_captions(path: Path) -> Captions:
     """Read a .jsonl file of {"image", "caption"} or a .csv file with these columns.
 
+    A caption that is null or empty is one without hashtags.
+
     Raises:
-        DataError: the file cannot be read, or a line lacks one of the two; it says which.
+        DataError: the file cannot be read, or not one row of it can be used.
     """
-    readers = {".jsonl": _json_rows, ".csv": _csv_rows}
+    readers = {".jsonl": _json_posts, ".csv": _csv_posts}
     if path.suffix.lower() not in readers:
         raise DataError(f"{path}: captions come as .jsonl or .csv")
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = readers[path.suffix.lower()](lines)
-            return [_post(path, number, row) for number, row in rows]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error) as err:
-        raise DataError(f"{path} cannot be read: {err}") from err
+            rows = list(readers[path.suffix.lower()](lines))
+    except FileNotFoundError as err:
+        raise DataError(f"there is no file {path}") from err
+    except UnicodeDecodeError as err:
+        raise DataError(f"{path} is not in UTF-8: save it as UTF-8 (Excel's CSV UTF-8)") from err
+    except (OSError, csv.Error, DataError) as err:
+        raise DataError(f"{path} {err}") from err
+    if not rows:
+        raise DataError(f"{path} is empty" if path.stat().st_size == 0 else f"{path} has no rows")
+    posts = tuple(row for _, row in rows if isinstance(row, Post))
+    broken = [f"{path.name}, line {number}: {row}" for number, row in rows if isinstance(row, str)]
+    if not posts:
+        raise DataError(f"{path}: no row can be used. {broken[0]}")
+    return Captions(posts, tuple(broken))
 
 
-def _json_rows(lines: Iterator[str]) -> Iterator[tuple[int, object]]:
+def _json_posts(lines: Iterator[str]) -> Iterator[tuple[int, Post | str]]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield number, json.loads(line)
+            yield number, _json_post(line)
 
 
-def _csv_rows(lines: Iterator[str]) -> Iterator[tuple[int, object]]:
-    reader = csv.DictReader(lines)
+def _json_post(line: str) -> Post | str:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as err:
+        return f"this is no JSON ({err.msg}, column {err.colno})"
+    return _post(row) if isinstance(row, dict) else "this is no JSON object"
+
+
+def _csv_posts(lines: Iterator[str]) -> Iterator[tuple[int, Post | str]]:
+    header = next(lines, "")
+    delimiter = max(",;\t", key=header.count)  # some countries' Excel writes semicolons
+    reader = csv.DictReader(chain([header], lines), delimiter=delimiter, skipinitialspace=True)
+    columns = reader.fieldnames or ()
+    if columns and not {"image", "caption"} <= set(columns):
+        raise DataError(f"has the columns {', '.join(columns)}; it needs image and caption")
     for row in reader:
-        yield reader.line_num, row
+        yield reader.line_num, _post(row)
 
 
-def _post(path: Path, number: int, row: object) -> Post:
-    if not isinstance(row, dict) or not isinstance(row.get("image"), str):
-        raise DataError(f'{path}, line {number}: there is no "image"')
-    if not isinstance(row.get("caption"), str):
-        raise DataError(f'{path}, line {number}: there is no "caption"')
-    return Post(row["image"], hashtags_in(row["caption"]))
+def _post(row: Mapping[str, object]) -> Post | str:
+    """The post, or why there is none."""
+    image, caption = row.get("image"), row.get("caption", False)
+    if not isinstance(image, str) or not image.strip():
+        return "there is no image"
+    if not isinstance(caption, str | None):
+        return "there is no caption"
+    return Post(image, hashtags_in(caption or ""))
 
 
 @cache

@@ -1,8 +1,9 @@
 """TrainConfig: everything that decides a training run, read from a TOML file."""
 
+import difflib
 import math
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -231,11 +232,19 @@ class TrainConfig:
             DataError: it is not there, no TOML, or has a field that no configuration has.
         """
         try:
-            fields: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-            sections = {name: kind(**fields.pop(name, {})) for name, kind in _SECTIONS.items()}
-            return cls(**sections, **fields)
-        except (OSError, ValueError, TypeError) as err:
+            given: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            _refuse_unknown(cls, given)
+            for name, kind in _SECTIONS.items():
+                section = given.get(name, {})
+                _refuse_unknown(kind, section, f"[{name}] ")
+                given[name] = kind(**section)
+            return cls(**given)
+        except FileNotFoundError as err:
+            raise DataError(f"there is no file {path}") from err
+        except (OSError, TypeError, tomllib.TOMLDecodeError) as err:
             raise DataError(f"{path} is not a training configuration: {err}") from err
+        except ValueError as err:
+            raise DataError(f"{path}: {err}") from err
 
 
 _SECTIONS: dict[str, Any] = {
@@ -246,6 +255,14 @@ _SECTIONS: dict[str, Any] = {
     "finetune": FinetuneConfig,
     "tuning": TuningConfig,
 }
+
+
+def _refuse_unknown(kind: Any, given: dict[str, Any], where: str = "the top level ") -> None:
+    names = [each.name for each in fields(kind)]
+    for name in sorted(set(given) - set(names)):
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise ValueError(f'{where}has no field "{name}"{hint}')
 
 
 def _one_of(field_name: str, value: str, choices: Any) -> None:

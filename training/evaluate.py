@@ -6,9 +6,11 @@ Run: python -m training.evaluate --bundle DIR --data ROOT [--json FILE] [--html 
 import argparse
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from hashstagram.bundle import BundleConfig
 from hashstagram.errors import InvalidBundleError
 from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
@@ -158,7 +161,9 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
     history = suspicion.read_history(bundle / LOG)
     photos, seen = _divide(bundle, photoset)
     embeddings, scores = _look(recommender, photos, progress="new photos")
-    scores = in_vocabulary(scores, recommender.bundle.vocabulary, photoset.vocabulary)
+    own = recommender.bundle.vocabulary
+    foreign = metrics.foreign_share(_answerable(scores), own.mask(photoset.vocabulary.tags))
+    scores = in_vocabulary(scores, own, photoset.vocabulary)
     targets = _labels(photos, photoset.vocabulary)
     found = suspicion.not_numbers(scores)
     scores = _answerable(scores)
@@ -174,6 +179,7 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
     figures = metrics.figures(scores, targets, frequency=frequency)
     abstained = recommender.bundle.config.calibration.abstains(scores)
     report = {
+        "bundle": _about(bundle, recommender.bundle.config),
         "set": photoset.name,
         "photos": len(photos),
         **_report(figures),
@@ -185,6 +191,7 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
             name: measure(theirs, targets, frequency=frequency) for name, theirs in rivals.items()
         },
         "abstained": round(100 * float(abstained.float().mean()), 2),
+        "foreign_tags": round(100 * foreign, 2),
         "reliability": [asdict(each) for each in metrics.reliability(scores, targets)],
     }
 
@@ -194,9 +201,21 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
     found += suspicion.leaks(report, photoset.photos)
     found += suspicion.easier_test(report, history, photoset.name)
     found += suspicion.jumps(history, fresh=_is_fresh(recommender))
+    found += suspicion.outdone(report)
+    found += suspicion.foreign(report)
     suspicion.warn(found)
     report["warnings"] = [asdict(each) for each in found]
     return Evaluation(report, photos, photoset.vocabulary, scores, targets, frequency, history)
+
+
+def _about(path: Path, config: BundleConfig) -> dict[str, str]:
+    """Which model was measured, and when."""
+    return {
+        "name": config.name,
+        "architecture": config.model.architecture,
+        "path": str(path),
+        "measured": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
 
 
 def _divide(bundle: Path, photoset: PhotoSet) -> tuple[list[Photo], list[Photo]]:
@@ -235,7 +254,8 @@ def table(report: Report) -> str:
             f"{name:<32}{figure(report, name):>8}{interval:>17}"
             + "".join(f"{cell:>12}" for cell in cells)
         )
-    lines.append(f"{'abstained':<32}{report['abstained']:>8.1f}".ljust(len(lines[0])))
+    for name in ("abstained", "foreign_tags"):
+        lines.append(f"{name:<32}{report[name]:>8.1f}".ljust(len(lines[0])))
     return "\n".join(lines)
 
 
@@ -247,12 +267,20 @@ def figure(report: Report, name: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table, and write the report as JSON and as a page where asked."""
+    """Write the report as JSON and as a page where asked, and print a table of each set."""
     parser = argparse.ArgumentParser(
-        description="Measure a bundle on the photos of a set that it was not trained on."
+        prog="python -m training.evaluate",
+        description="Measure a bundle on the photos of a set that it was not trained on.",
     )
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--data", type=Path, required=True, metavar="ROOT", help="a photo set")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="ROOT",
+        help="a photo set; may be repeated, each set is measured by itself",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page with plots, tags and photos"
@@ -263,23 +291,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="leave out the kNN baseline, which looks at every photo that the model has seen",
     )
     args = parser.parse_args(argv)
+    if args.html and len(args.data) > 1:
+        parser.error("a page is about one set: with --html give --data once")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_freed_memory()
     try:
-        evaluation = examine(args.bundle, open_photoset(args.data), knn=not args.no_knn)
+        evaluations = [
+            examine(args.bundle, open_photoset(root), knn=not args.no_knn) for root in args.data
+        ]
     except (DataError, InvalidBundleError) as err:
         logger.error("%s", err)
         return 1
-    print(table(evaluation.report))
+    reports = [evaluation.report for evaluation in evaluations]
     if args.json:
-        text = json.dumps(evaluation.report, indent=2, ensure_ascii=False)
+        written = reports[0] if len(reports) == 1 else {"sets": reports}
+        text = json.dumps(written, indent=2, ensure_ascii=False)
         args.json.write_text(text + "\n", encoding="utf-8")
     if args.html:
         from training.report import page  # only the page needs matplotlib and Jinja
 
-        args.html.write_text(page(evaluation), encoding="utf-8")
+        args.html.write_text(page(evaluations[0]), encoding="utf-8")
+    print("\n\n".join(map(table, reports)))
     return 0
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `evaluate … | head` ends without a word
     sys.exit(main())

@@ -63,6 +63,9 @@ def export(
     check_bundle(out)
     reports = {photoset.name: evaluate_bundle(out, photoset) for photoset in photosets}
     (out / CARD).write_text(model_card(bundle, card, reports), encoding="utf-8")
+    for name, report in reports.items():
+        figures = ", ".join(f"{label} {report[column]:.1f}" for column, label in COLUMNS.items())
+        logger.info("%s, %d photos, per cent: %s", name, report["photos"], figures)
 
 
 def model_card(bundle: Bundle, text: str, reports: Mapping[str, Report]) -> str:
@@ -112,12 +115,19 @@ def _table(reports: Mapping[str, Report]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Export; exit 1 with one line when the run is not whole."""
-    parser = argparse.ArgumentParser(description="Make the bundle that is shipped from a run.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.export", description="Make the bundle that is shipped from a run."
+    )
     parser.add_argument("run", type=Path, metavar="RUN", help="what train wrote")
     parser.add_argument("out", type=Path, metavar="OUT", help="the bundle's folder")
     parser.add_argument("--card", type=Path, metavar="FILE", help="Markdown to begin the card with")
     parser.add_argument(
-        "--data", type=Path, action="append", default=[], metavar="ROOT", help="measure on this set"
+        "--data",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="ROOT",
+        help="measure on this set; may be repeated",
     )
     parser.add_argument(
         "--usage",

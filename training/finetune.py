@@ -34,7 +34,7 @@ def finetune(run: Run) -> None:
     """
     state, stage, accelerator = run.state, run.config.finetune, run.accelerator
     if state.step:
-        done = "%s: %d of %d epochs done, and %d batches"
+        done = "resuming %s: %d of %d epochs done, and %d batches"
         logger.info(done, run.out, state.epoch, stage.epochs, state.batch)
     if len(run.mix) // stage.steps(len(run.mix)) < accelerator.num_processes:
         raise DataError(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from hashstagram.vocabulary import Vocabulary
 
+FILES = ("data_list.txt", "tag_list.txt", "vocab_index.txt")
+
 
 class DataError(ValueError):
     """A photo set cannot be used; the message says which file and what is wrong with it."""
@@ -30,8 +32,11 @@ def read_harrison(root: Path) -> HarrisonLabels:
     Raises:
         DataError: a file is missing, or the files do not fit each other.
     """
+    _check_folder(root)
     paths = tuple(line.strip() for line in _lines(root / "data_list.txt"))
     tags = tuple(tuple(dict.fromkeys(line.split())) for line in _lines(root / "tag_list.txt"))
+    if not paths:
+        raise DataError(f"{root / 'data_list.txt'} is empty")
     if len(paths) != len(tags):
         raise DataError(
             f"{root}: data_list.txt has {len(paths)} lines and tag_list.txt {len(tags)}; "
@@ -51,6 +56,22 @@ def find_image(root: Path, path: str) -> Path:
     """Where the image of a data_list.txt line is: paths start at the set or at its parent."""
     inside = root / path
     return inside if inside.is_file() else root.parent / path
+
+
+def _check_folder(root: Path) -> None:
+    if root.is_file():
+        raise DataError(
+            f"{root} is a file, and a photo set is a folder. If it holds your own posts, run "
+            f"`python -m training.prepare captions {root}` once, then give the folder {root.parent}"
+        )
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}")
+    for name in FILES:
+        if not (root / name).is_file():
+            raise DataError(
+                f"{root} has no {name}: HARRISON's format needs {', '.join(FILES)}. Of your own "
+                "posts `python -m training.prepare captions FILE` makes a photo set"
+            )
 
 
 def _lines(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 K = 5  # how many tags the product recommends
 BINS = 15
+SURE = 0.5  # a score from which on an answer is meant
 AP_SAMPLES = 200  # ranking all photos by each tag is dear: average precision takes so many samples
 PARTS = ("head", "mid", "tail")
 COUNTS = ("per_word.n_plus", "per_word.words")  # figures that are no shares
@@ -250,6 +251,17 @@ def _answers(scores: Tensor, targets: Tensor) -> _Answers:
         photo=given.nonzero()[:, 0][order],
         bin=first * BINS // max(1, len(score)),
     )
+
+
+def foreign_share(scores: Tensor, known: Tensor) -> float:
+    """Of the sure answers among each photo's five, the share whose tag the photos' set lacks.
+
+    Args:
+        scores: (photos, tags of the model).
+        known: which of the tags the set speaks about, (tags,), boolean.
+    """
+    sure = top_k(scores, K) & (scores >= SURE)
+    return float((sure & ~known).sum() / sure.sum().clamp(min=1))
 
 
 def precision_recall_curve(

@@ -6,7 +6,8 @@ Run: python -m training.prepare harrison ROOT | captions FILE
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photo set, and a line for each image that could not be used: its name and why."""
+    """A photo set, and a line for each row or image that could not be used: which and why."""
 
     photoset: PhotoSet
     broken: tuple[str, ...]
@@ -91,7 +92,7 @@ def prepare_harrison(
         )
         for path, tags in zip(labels.paths, labels.tags, strict=True)
     ]
-    return _prepare(root, rows, vocabulary, seed)
+    return _prepare(root, _merged(rows), vocabulary, seed)
 
 
 def prepare_captions(
@@ -102,30 +103,77 @@ def prepare_captions(
     Raises:
         DataError: the file is not in form, or no photo with a tag is left.
     """
-    posts = read_captions(path)
-    tagged = [tuple(tag for tag in post.hashtags if tag not in bait()) for post in posts]
-    vocabulary = Vocabulary.build(tagged, max_tags=max_tags, min_count=min_count)
-    rows = []
-    for post, hashtags in zip(posts, tagged, strict=True):
-        kept = tuple(tag for tag in hashtags if tag in vocabulary.index)
-        rows.append(Row(post.image, path.parent / post.image, kept))
-    return _prepare(path.parent, rows, vocabulary, seed)
+    captions = read_captions(path)
+    _warn("rows are broken", captions.broken, len(captions.posts) + len(captions.broken))
+    rows = _merged(
+        Row(post.image, path.parent / post.image, post.hashtags) for post in captions.posts
+    )
+    counts = Counter(tag for row in rows for tag in row.tags)
+    if not counts:
+        raise DataError(f"{path}: no caption has a hashtag")
+    wanted = (_with_tags(row, counts.keys() - bait()).tags for row in rows)
+    vocabulary = Vocabulary.build(wanted, max_tags=max_tags, min_count=min_count)
+    _tell_tags(counts, vocabulary, min_count)
+    if not vocabulary.tags:
+        raise DataError(f"{path}: no hashtag stands on {min_count} posts: lower --min-count")
+    kept = [_with_tags(row, vocabulary.index.keys()) for row in rows]
+    prepared = _prepare(path.parent, kept, vocabulary, seed)
+    return replace(prepared, broken=(*captions.broken, *prepared.broken))
+
+
+def _merged(rows: Iterable[Row]) -> list[Row]:
+    """A row for each image file, with the tags of all its rows."""
+    merged: dict[Path, Row] = {}
+    twice = 0
+    for row in rows:
+        first = merged.setdefault(row.image, row)
+        if first is not row:
+            twice += 1
+            tags = tuple(dict.fromkeys((*first.tags, *row.tags)))
+            merged[row.image] = replace(first, tags=tags)
+    if twice:
+        logger.info("%d rows are of an image that an earlier row has: their tags are joined", twice)
+    return list(merged.values())
+
+
+def _with_tags(row: Row, kept: Set[str]) -> Row:
+    return replace(row, tags=tuple(tag for tag in row.tags if tag in kept))
+
+
+def _tell_tags(counts: Counter[str], vocabulary: Vocabulary, min_count: int) -> None:
+    """What became of the hashtags, which stand on so many posts."""
+    begging = sorted(counts.keys() & bait())
+    rare = sum(counts[tag] < min_count for tag in counts.keys() - bait())
+    logger.info(
+        "dropped %d bait tags: %s; %d tags on fewer than %d posts; %d over --max-tags",
+        *(len(begging), " ".join(begging[:20]) or "-", rare, min_count),
+        len(counts) - len(begging) - rare - len(vocabulary),
+    )
+    frequent = (f"{tag} {counts[tag]}" for tag in vocabulary.tags[:10])
+    logger.info("most frequent: %s", ", ".join(frequent) or "-")
 
 
 def _prepare(root: Path, rows: Sequence[Row], vocabulary: Vocabulary, seed: int) -> Prepared:
     logger.info("%s: %d photos, %d tags", root, len(rows), len(vocabulary))
     found = [row for row in rows if row.image.is_file()]
     missing = [f"{row.name}: there is no such file" for row in rows if not row.image.is_file()]
-    _warn("missing", missing, len(rows))
+    _warn("image files are missing", missing, len(rows))
+    if not found:
+        raise DataError(
+            f"none of the {len(rows)} image files is there: their names, such as {rows[0].name}, "
+            f"are taken to be relative to {root.resolve()}"
+        )
     tagged = [row for row in found if row.tags]
+    if not tagged:
+        raise DataError(f"{root}: no photo that is there has a tag")
     if len(tagged) < len(found):
         logger.info("%d photos have no tag of the vocabulary", len(found) - len(tagged))
     outcomes = _verify(tagged)
     broken = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    _warn("broken", broken, len(tagged))
+    _warn("image files are broken", broken, len(tagged))
     seen = [outcome for outcome in outcomes if not isinstance(outcome, str)]
     if not seen:
-        raise DataError(f"{root}: there is no photo to train on")
+        raise DataError(f"{root}: all {len(tagged)} image files are broken")
     photoset = PhotoSet(root.resolve().name, vocabulary, tuple(_grouped(seen, seed)))
     return Prepared(photoset, (*missing, *broken))
 
@@ -134,7 +182,7 @@ def _warn(what: str, lines: Sequence[str], of: int) -> None:
     for line in lines[:10]:
         logger.warning("left out: %s", line)
     if lines:
-        logger.warning("%d of %d image files are %s and were left out", len(lines), of, what)
+        logger.warning("%d of %d %s and were left out", len(lines), of, what)
 
 
 def _verify(rows: Sequence[Row]) -> list[tuple[Photo, Look] | str]:
@@ -148,8 +196,10 @@ def _look_at(row: Row) -> tuple[Photo, Look] | str:
         data = row.image.read_bytes()
         image = decode_image(data, min_side=VERIFY_SIDE)
         _refuse_damage(data)
-    except (OSError, HashstagramError) as err:
-        return f"{row.name}: {err}"
+    except HashstagramError as err:  # what its second sentence asks for is for a server's callers
+        return f"{row.name}: {str(err).partition('. ')[0].rstrip('.')}"
+    except OSError as err:
+        return f"{row.name}: {err.strerror}"
     photo = Photo(row.image, row.tags, digest_of(data), "train", descriptions=row.descriptions)
     return photo, look_of(image)
 
@@ -168,7 +218,7 @@ def _refuse_damage(data: bytes) -> None:
         )
     except ValueError as err:
         if str(err).startswith(_DAMAGE):  # any other is of a kind that only Pillow reads
-            raise InvalidImageError(f"The image is damaged. {err}") from err
+            raise InvalidImageError(f"The image is damaged: {err}") from err
 
 
 def _grouped(seen: Sequence[tuple[Photo, Look]], seed: int) -> list[Photo]:
@@ -219,7 +269,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Look at every photo once and write ROOT/manifest.jsonl for training."
+        prog="python -m training.prepare",
+        description="Look at every photo once and write ROOT/manifest.jsonl for training.",
     )
     formats = parser.add_subparsers(required=True, metavar="FORMAT")
     harrison = formats.add_parser(

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from typing import TypeVar
 
 from rich.console import Console
@@ -55,13 +56,15 @@ def track(items: Iterable[T], name: str, total: int, note: Callable[[], str] = s
     terminal = CONSOLE.is_terminal
     with Progress(*columns, console=CONSOLE, disable=not (terminal and _is_first())) as progress:
         task = progress.add_task(name, total=total, note="")
-        told = time.monotonic()
+        begun = told = time.monotonic()
         for number, item in enumerate(items, start=1):
             yield item
             progress.update(task, advance=1, note=note())
             if not terminal and time.monotonic() - told >= SECONDS:
                 told = time.monotonic()
-                logger.info("%s: %d of %d %s", name, number, total, note())
+                left = timedelta(seconds=round((told - begun) / number * (total - number)))
+                told_of = filter(None, (f"{number} of {total}", f"{left} left", note()))
+                logger.info("%s: %s", name, ", ".join(told_of))
 
 
 def _is_first() -> bool:

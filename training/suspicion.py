@@ -33,6 +33,7 @@ TOO_GOOD = {  # per cent, and how many photos it takes before chance is no expla
     "mean_average_precision": (100.0, 20),
     "accuracy_at_5": (99.5, 200),
 }
+FOREIGN = 20.0  # per cent of the sure answers
 COLLAPSED = 0.95  # the share of the photos that get the same five tags
 
 METRIC_NAMES = {"precision_at_1": "precision@1", "recall_at_5": "recall@5"}
@@ -250,6 +251,38 @@ def implausible(report: Report, targets: Tensor) -> list[Suspicion]:
             if report[name] >= limit and len(targets) >= photos
         ]
     return found
+
+
+def outdone(report: Report) -> list[Suspicion]:
+    """The nearest photos do better than the model, beyond its interval."""
+    knn = report["baselines"].get("knn", {})
+    return [
+        Suspicion(
+            f"{label} is {report[metric]:.1f} per cent, and a vote of the nearest seen photos "
+            f"reaches {knn[metric]:.1f}",
+            "training has not got as far as the features would let it: more epochs, another "
+            "learning rate, or neighbours that have more of a say (weights in [tuning])",
+            knn[metric],
+        )
+        for metric, label in METRIC_NAMES.items()
+        if knn and knn[metric] > report["intervals"][metric][1]
+    ]
+
+
+def foreign(report: Report) -> list[Suspicion]:
+    """Many sure answers with tags that the photos' set does not have, so that no figure counts."""
+    share = report["foreign_tags"]
+    if share < FOREIGN:
+        return []
+    return [
+        Suspicion(
+            f"{share:.1f} per cent of the tags that photos of {report['set']} get with a score of "
+            f"{metrics.SURE} or more are of other sets, and no figure counts them",
+            "several sets were trained on, and nothing spoke against their tags here: raise "
+            "unknown_weight in [loss]; or the tags are right, which only looking at photos tells",
+            share,
+        )
+    ]
 
 
 def collapsed(scores: Tensor) -> list[Suspicion]:

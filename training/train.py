@@ -72,7 +72,9 @@ def train(
         workers = _spare_cores(accelerator)
     run = create_run(config, accelerator, photosets, weights, out, workers)
     logger.info("%d photos to train on, %d tags", len(run.photos), len(run.vocabulary))
-    if not (out / CHECKPOINT).exists():
+    _warn_of_foreign_tags(config, photosets)
+    trained = (out / CHECKPOINT).exists()
+    if not trained:
         run.described.training["weights"] = load_backbone(
             run.state.model,
             config.architecture,
@@ -86,11 +88,23 @@ def train(
     load_checkpoint(out / CHECKPOINT, run.key, run.state)
     if run.state.epoch < config.finetune.epochs:
         finetune(_with_classes(run))
+    elif trained:
+        logger.info("%s is trained to the end: only the tuning is done again", out)
     if accelerator.is_main_process:
         logger.info("tuning on the validation photos")
         tune(run.bundle(run.state.average.module), photosets, config).save(out)
     accelerator.wait_for_everyone()
     accelerator.end_training()
+
+
+def _warn_of_foreign_tags(config: TrainConfig, photosets: Sequence[PhotoSet]) -> None:
+    vocabularies = {frozenset(photoset.vocabulary.tags) for photoset in photosets}
+    if len(vocabularies) > 1 and config.loss.unknown_weight == 0:
+        logger.warning(
+            "WARNING: the sets have different tags, and with unknown_weight = 0 nothing keeps "
+            "photos of one set from being given tags of another. Write unknown_weight = 0.1 under "
+            "[loss] to begin with"
+        )
 
 
 def train_head(run: Run, features: Path) -> None:
@@ -139,10 +153,17 @@ def _spare_cores(accelerator: Accelerator) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; exit 1 with one line when the data or the weights cannot be used, 143 on SIGTERM."""
-    parser = argparse.ArgumentParser(description="Train a model on tagged photos.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train", description="Train a model on tagged photos."
+    )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML")
     parser.add_argument(
-        "--data", type=Path, required=True, action="append", metavar="ROOT", help="a photo set"
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="ROOT",
+        help="a photo set; may be repeated",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
     parser.add_argument(

@@ -1,6 +1,7 @@
 """ModelConfig and create_model: pretrained architectures by name, with one output per hashtag."""
 
 import copy
+import difflib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,7 +46,10 @@ class ModelConfig:
         """Name the choices when one is unknown."""
         for name in self.networks:
             if name not in _NETWORKS:
-                raise ValueError(f"no torchvision classification model is called {name!r}")
+                near = " or ".join(difflib.get_close_matches(name, _NETWORKS))
+                raise ValueError(
+                    f"no network is called {name!r}" + (f"; did you mean {near}?" if near else "")
+                )
         if self.padding not in ("symmetric", "tensorflow"):
             raise ValueError(f"padding is 'symmetric' or 'tensorflow', not {self.padding!r}")
         if self.hidden is not None and self.hidden < 0:
