@@ -22,6 +22,7 @@ import requests
 
 from benchmarks.hostile_files import Sample, good, hostile
 from serving import server
+from serving.front import Front
 
 CLIENTS = 8
 # An address in memory, a path, a traceback: nothing that a caller should learn.
@@ -106,8 +107,9 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def _workers() -> Callable[[], list[str]]:
     """A function that tells the running server's worker processes, none where it is not ours."""
-    instance = server.running()
-    return lambda: sorted(w["pid"] for w in instance.describe()["workers"]) if instance else []
+    running = server.running()
+    instances = running.instances if isinstance(running, Front) else (running,) if running else ()
+    return lambda: sorted(w["pid"] for each in instances for w in each.describe()["workers"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,11 +135,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _running() -> tuple[str, str]:
-    state = json.loads(server.STATE.read_text(encoding="utf-8"))
-    instance = server.running()
-    if state["front"] or instance is None:
-        return str(state["front"]), ""
-    return instance.inference, instance.key("inference")
+    running = server.running()
+    if isinstance(running, Front):
+        return running.url, ""
+    if running is None:
+        raise SystemExit("nothing is running: make demo or make serve starts it")
+    return running.inference, running.key("inference")
 
 
 if __name__ == "__main__":
