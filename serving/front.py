@@ -1,19 +1,14 @@
 """Front: what `make serve` runs: nginx before two TorchServe instances, under one supervisor."""
 
-import http.client
-import ipaddress
 import os
-import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import xmlrpc.client
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,58 +17,21 @@ from urllib.parse import urlsplit
 import jinja2
 import psutil
 import requests
-from supervisor.xmlrpc import SupervisorTransport
 
-from serving import nginx
+from serving import nginx, supervisor
+from serving.address import check_free, local_url
 from serving.archive import ArchiveError, check_archive
 from serving.gate import Gate
 from serving.instance import ROOT, Instance, StartError, free_port
+from serving.limits import Limits
+from serving.supervisor import Supervisor
 
 NAMES = ("torchserve-a", "torchserve-b")
 DEPLOY = ROOT / "deploy"
-OPENAPI = ROOT / "docs" / "openapi.json"
+OPENAPI = ROOT / "serving" / "openapi.json"
 TEN_YEARS = str(10 * 365 * 24 * 60)  # minutes; supervised instances get new keys at each start
 READY_TIMEOUT = 180.0  # seconds for an instance to start and load
 DRAIN_TIMEOUT = 60.0  # seconds for requests in flight; nginx gives none more than 40
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one caller, and all together, may ask for; docs/operations.md says how to size them.
-
-    Args:
-        rate: requests a second of one client address, and `burst` above it; then 429.
-        explanations_rate: the same for explanations, which cost several times as much.
-        connections: requests that one client address may have open at a time.
-        body: bytes of a request's body; TorchServe's max_request_size is the same.
-        in_flight: requests that wait in one instance; then 503. With one of two instances
-            away, the other has to take all, so this is what both have together in good times.
-        explaining: how many of those may be explanations.
-    """
-
-    rate: int = 100
-    burst: int = 200
-    explanations_rate: int = 5
-    explanations_burst: int = 20
-    connections: int = 1000
-    body: int = 20971520
-    in_flight: int = 64
-    explaining: int = 8
-
-    @classmethod
-    def parse(cls, texts: Sequence[str]) -> "Limits":
-        """The usual limits but for those that are given as NAME=NUMBER.
-
-        Raises:
-            StartError: there is no such limit, or that is no positive whole number.
-        """
-        given = dict(text.partition("=")[::2] for text in texts)
-        for name, number in given.items():
-            if name not in {field.name for field in fields(cls)} or not re.match(
-                r"[1-9]\d*$", number
-            ):
-                raise StartError(f"{name}={number} is no limit: see serving.server --help")
-        return cls(**{name: int(number) for name, number in given.items()})
 
 
 @dataclass(frozen=True)
@@ -146,7 +104,7 @@ class Front:
             StartError: nginx is missing or refuses its configuration, or the address is taken.
         """
         listen = listen or f"127.0.0.1:{free_port(8000)}"
-        _check_free(listen)
+        check_free(listen)
         shutil.rmtree(run, ignore_errors=True)
         (run / "logs").mkdir(parents=True)
         run.chmod(0o700)  # the gates' names hold keys
@@ -156,7 +114,7 @@ class Front:
             for number, name in enumerate(NAMES)
         )
         front = cls(
-            url=f"http://{_reachable(listen)}",
+            url=local_url(listen),
             listen=listen,
             run=str(run),
             tmp=tempfile.mkdtemp(prefix="hashstagram-"),
@@ -179,6 +137,11 @@ class Front:
         return cls(**held | {"instances": instances, "limits": Limits(**state["limits"])})
 
     @property
+    def supervisor(self) -> Supervisor:
+        """What keeps its processes running."""
+        return Supervisor(Path(self.tmp))
+
+    @property
     def model(self) -> str:
         """The model's name in the URLs."""
         return self.instances[0].model
@@ -189,7 +152,7 @@ class Front:
 
     def is_running(self) -> bool:
         """Whether the supervisor answers."""
-        return self._supervisor_pid() is not None
+        return self.supervisor.pid() is not None
 
     def is_ready(self) -> bool:
         """Whether all instances take requests."""
@@ -197,7 +160,7 @@ class Front:
 
     def pid(self, program: str) -> int:
         """The process of nginx, readiness or an instance; 0 while it is away."""
-        return int(self._ask("getProcessInfo", program)["pid"])
+        return self.supervisor.pid_of(program)
 
     def in_flight(self, instance: Instance) -> int:
         """How many requests an instance holds: nginx keeps a connection to it for each."""
@@ -218,17 +181,7 @@ class Front:
         except ArchiveError as err:
             raise StartError(str(err)) from err
         for instance in self.instances:
-            name = Path(instance.run).name
-            others = [other for other in self.instances if other is not instance]
-            self._wait(lambda: any(map(_is_open, others)), READY_TIMEOUT, "no other is ready")  # noqa: B023
-            report(f"{name}: draining")
-            self._drain(instance)
-            report(f"{name}: restarting")
-            self._ask("stopProcess", name)
-            instance.admit()
-            Gate(Path(instance.run)).release()
-            self._ask("startProcess", name)
-            self._wait(lambda: _is_open(instance), READY_TIMEOUT, f"{name} is not ready")  # noqa: B023
+            self._restart(instance, report)
         return replace(
             self,
             instances=tuple(
@@ -236,17 +189,25 @@ class Front:
             ),
         )
 
+    def _restart(self, instance: Instance, report: Callable[[str], None]) -> None:
+        name, gate = Path(instance.run).name, Gate(Path(instance.run))
+        others = [Gate(Path(i.run)) for i in self.instances if i is not instance]
+        self._wait(lambda: any(g.is_open() for g in others), READY_TIMEOUT, "no other is ready")
+        report(f"{name}: draining")
+        self._drain(instance)
+        report(f"{name}: restarting")
+        self.supervisor.stop_program(name)
+        instance.admit()
+        gate.release()
+        self.supervisor.start_program(name)
+        self._wait(gate.is_open, READY_TIMEOUT, f"{name} is not ready")
+
     def stop(self) -> None:
         """End it: first nginx, which finishes what it has, then the instances; clear up after it.
 
         What a supervisor left that did not end this way is ended too.
         """
-        supervisor = self._supervisor_pid()
-        if supervisor:
-            process = psutil.Process(supervisor)
-            process.terminate()
-            with suppress(psutil.TimeoutExpired):
-                process.wait(DRAIN_TIMEOUT + 30)
+        self.supervisor.stop(DRAIN_TIMEOUT + 30)
         orphans = [process for process in psutil.process_iter() if self._owns(process)]
         for orphan in orphans:
             with suppress(psutil.NoSuchProcess):
@@ -283,7 +244,7 @@ class Front:
             "checkout": ROOT,
             "threads": max(1, (os.cpu_count() or 1) // len(self.instances)),
         }
-        for name in (nginx.NAME, "supervisord.conf"):
+        for name in (nginx.NAME, supervisor.NAME):
             text = environment.get_template(f"{name}.j2").render(facts)
             (Path(self.tmp) / name).write_text(text, encoding="utf-8")
         try:
@@ -295,11 +256,7 @@ class Front:
             raise StartError(f"nginx refuses its configuration:\n{tested.stderr.strip()}")
 
     def _launch(self) -> None:
-        config = Path(self.tmp) / "supervisord.conf"
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=self.tmp)
-        if done.returncode:
-            raise StartError(f"the supervisor did not start:\n{done.stdout}{done.stderr}")
+        self.supervisor.start()
         self._wait(self.is_ready, READY_TIMEOUT, "the instances are not ready")
         self._wait(self._is_healthy, 10, "nginx does not answer")
 
@@ -307,19 +264,6 @@ class Front:
         with suppress(requests.RequestException):
             return requests.get(f"{self.url}/healthz", timeout=5).ok
         return False
-
-    def _ask(self, question: str, *arguments: str) -> Any:
-        """Ask the supervisor; OSError, HTTPException or xmlrpc's Error when it does not answer."""
-        transport = SupervisorTransport(None, None, f"unix://{self.tmp}/supervisord.sock")
-        with closing(transport):
-            supervisor = xmlrpc.client.ServerProxy("http://127.0.0.1", transport).supervisor
-            return getattr(supervisor, question)(*arguments)
-
-    def _supervisor_pid(self) -> int | None:
-        try:
-            return int(self._ask("getPID"))
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
-            return None
 
     def _drain(self, instance: Instance) -> None:
         """Close its gate, and wait until its last request has been answered."""
@@ -353,39 +297,3 @@ class Front:
             return process.cwd() == self.tmp or any(words in command for words in ours)
         except psutil.Error:
             return False
-
-
-def is_loopback(listen: str) -> bool:
-    """Whether only this machine can reach an address of the form ADDRESS:PORT."""
-    host = urlsplit(f"//{listen}").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _check_free(listen: str) -> None:
-    """See that an address can be listened on: nginx would try again and again.
-
-    Raises:
-        StartError: it cannot.
-    """
-    address = urlsplit(f"//{listen}")
-    try:
-        if not (address.hostname and address.port):
-            raise ValueError("there is no port")
-        found = socket.getaddrinfo(address.hostname, address.port, type=socket.SOCK_STREAM)
-        with socket.socket(found[0][0]) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(found[0][4])
-    except (OSError, ValueError) as err:
-        raise StartError(f"cannot listen on {listen} (it is ADDRESS:PORT): {err}") from err
-
-
-def _reachable(listen: str) -> str:
-    """How this machine itself reaches what listens: on every address means on loopback too."""
-    return listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
-
-
-def _is_open(instance: Instance) -> bool:
-    return Gate(Path(instance.run)).is_open()

@@ -13,9 +13,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from serving.front import Front, Limits, is_loopback
+from serving.address import is_loopback
+from serving.front import Front
 from serving.instance import ROOT, RUN, Instance, StartError
 from serving.keys import FILE, Keys
+from serving.limits import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +183,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"serve: {', '.join(field.name for field in fields(Limits))}",
     )
     args = parser.parse_args(argv)
+    try:
+        limits = Limits.parse(args.limits)
+    except ValueError as err:
+        parser.error(str(err))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.action == "stop":
         logger.info("stopped" if stop() else "nothing was running")
@@ -192,7 +198,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             _tell(start(args.archive))
         elif args.action == "serve":
             keys = {"on": True, "off": False, None: None}[args.keys]
-            limits = Limits.parse(args.limits)
             _tell(serve(args.archive, listen=args.listen, keys=keys, limits=limits))
         else:
             _tell(restart())

@@ -77,6 +77,7 @@ async def _slow(front: Front, opening: bytes, lives: list[float]) -> None:
                 await asyncio.wait([waiting], timeout=PAUSE)
                 writer.write(b"a")
             writer.close()
+            await waiting
         lives.append(time.monotonic() - started)
 
 

@@ -10,7 +10,8 @@ import psutil
 import requests
 from PIL import Image
 
-from serving.front import NAMES, Front, Limits
+from serving.front import NAMES, Front
+from serving.limits import Limits
 from serving.sample_photo import draw_sunset
 
 ROOMY = Limits(rate=100_000, burst=100_000)  # for load that means to come from many addresses

@@ -21,9 +21,11 @@ import pytest
 import requests
 
 from serving import keys, nginx
-from serving.front import Front, Limits, is_loopback
+from serving.address import is_loopback
+from serving.front import Front
 from serving.gate import Gate
 from serving.instance import StartError
+from serving.limits import Limits
 
 PREDICT = "/predictions/hashtags"
 EXPLAIN = "/explanations/hashtags"
@@ -554,7 +556,7 @@ def test_the_log_is_json_without_the_photo_or_the_query(alone: Alone) -> None:
 def test_limits_are_given_by_name() -> None:
     assert Limits.parse(["rate=7", "burst=9"]) == Limits(rate=7, burst=9)
     for wrong in ("speed=7", "rate=0", "rate=x", "rate"):
-        with pytest.raises(StartError, match="is no limit"):
+        with pytest.raises(ValueError, match="is no limit"):
             Limits.parse([wrong])
 
 
