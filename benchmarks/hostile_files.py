@@ -165,7 +165,7 @@ def _not_images(picture: Image.Image, dice: random.Random) -> Iterator[Sample]:
 
 def _other_formats(picture: Image.Image) -> Iterator[Sample]:
     """Formats that Pillow reads, and that we do not take."""
-    for fmt in ("ICO", "PPM", "TGA", "PCX", "SGI", "DDS", "IM", "JPEG2000", "ICNS", "QOI"):
+    for fmt in ("ICO", "PPM", "TGA", "PCX", "SGI", "DDS", "JPEG2000", "ICNS", "QOI"):
         yield Sample(f"unlisted-{fmt}", encode(picture.resize((64, 64)), fmt), "4xx")
     yield Sample("unlisted-EPS", encode(picture, "EPS"), "4xx")
     yield Sample("unlisted-PDF", encode(picture, "PDF"), "4xx")
