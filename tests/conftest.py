@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from benchmarks.hostile_files import Sample, hostile
 from hashstagram.bundle import Bundle, BundleConfig
 from hashstagram.model import ModelConfig, create_model
 from hashstagram.transforms import TransformConfig
@@ -43,6 +45,14 @@ def bundle() -> Bundle:
         model.fc.weight.mul_(20)
     transform = TransformConfig(input_size=64, crop_mode="squash", crop_pct=1.0)
     return Bundle(BundleConfig("tiny", config, transform), Vocabulary(TAGS), model)
+
+
+@pytest.fixture(scope="session")
+def hostile_files() -> list[Sample]:
+    """All of them, made once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about formats that will go
+        return hostile()
 
 
 @pytest.fixture

@@ -149,10 +149,31 @@ def test_every_format_comes_out_upright(
 def test_heic_comes_out_upright(picture: Image.Image) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
+    data = heic(picture.transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())
+    assert difference(decode_image(data), picture) < 8
+
+
+def heic(picture: Image.Image, **options: object) -> bytes:
     file = BytesIO()
-    heif = pillow_heif.from_pillow(picture.transpose(Image.Transpose.ROTATE_90))
-    heif.save(file, quality=90, exif=exif.tobytes())
-    assert difference(decode_image(file.getvalue()), picture) < 8
+    pillow_heif.from_pillow(picture).save(file, quality=50, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("thumbnails", "size"),
+    [([512], (512, 384)), ([200], None), ([3000], None)],
+    ids=["fits", "too-small-for-the-model", "too-large-to-open"],
+)
+def test_a_large_heic_comes_as_its_thumbnail(
+    thumbnails: list[int], size: tuple[int, int] | None
+) -> None:
+    fast = {"preset": "ultrafast"}
+    large = heic(Image.new("RGB", (4400, 3300), "teal"), thumbnails=thumbnails, enc_params=fast)
+    if size:
+        assert decode_image(large, min_side=256).size == size
+        return
+    with pytest.raises(ImageTooLargeError, match="15 megapixels"):
+        decode_image(large, min_side=256)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from hashstagram.tag_filter import TagFilter
@@ -33,8 +31,6 @@ def test_patterns(
 
 
 def test_no_pattern_runs_away() -> None:
-    # With an expression that backtracks this takes longer than anybody waits.
+    # With an expression that backtracks this would not end.
     hostile = TagFilter(("*a" * 40 + "b",))
-    before = time.process_time()
     assert hostile.allowed(["a" * 100] * 100) == list(range(100))
-    assert time.process_time() - before < 5

@@ -21,6 +21,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")  # MPO o
 MAX_PIXELS = 50_000_000
 MAX_JPEG_PIXELS = 120_000_000  # the largest phone photos have 108 megapixels
 MAX_MEMORY = 140_000_000  # bytes, of the file and of all that decoding it needs at once
+MAX_THUMBNAIL = 1_500  # pixels, of its longer side
 LARGE = 8_000_000  # pixels; pictures above are averaged down before anything else is done
 
 # Bytes a pixel at the peak, measured; other formats need what the picture itself needs.
@@ -77,8 +78,11 @@ def _decode(data: bytes, min_side: int | None, share: float) -> Image.Image:
 
 
 def _draft(image: Image.Image, min_side: int) -> None:
+    """Have a JPEG decoded at a fraction of its size, or the thumbnail in place of a HEIC photo."""
     scale = min_side / min(image.size)
-    if scale < 1:  # draft() decodes at the smallest size that is not below the one asked for
+    if any(side > MAX_THUMBNAIL for side in image.info.get("thumbnails", ())):
+        return  # draft() would decode it here and now
+    if scale < 1:  # draft() takes the smallest size that is not below the one asked for
         image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
 
 

@@ -11,9 +11,11 @@ from hashstagram.errors import ImageTooLargeError, InvalidImageError
 
 MAX_SCANS = 100  # a progressive JPEG has about ten
 MAX_READS = 20_000  # a photo takes some hundred, a 20 MB PNG of small chunks some thousand
+MAX_EXIFS = 50  # of 64 kB each; Pillow puts them together, which takes time by the square
 MAX_TAG_VALUES = 100_000  # a TIFF of one line a strip has as many as lines
 TOO_COMPLEX = "The image file has far too many parts. Save it anew and send the new file."
 
+_EXIF = b"Exif\0\0"
 _SCAN = b"\xff\xda"
 # In a scan's data a 0xff is followed by a zero or a restart marker; anything else ends the scan.
 _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
@@ -48,9 +50,10 @@ def screen(data: bytes, max_pixels: int) -> None:
 
     Raises:
         ImageTooLargeError: a WebP canvas of more pixels; Pillow would make it at once.
-        InvalidImageError: a JPEG of too many scans, or a TIFF with tags of too many values.
+        InvalidImageError: a JPEG of too many scans or EXIF blocks, or a TIFF with a tag of too
+            many values.
     """
-    if data.startswith(b"\xff\xd8") and _has_many_scans(data):
+    if data.startswith(b"\xff\xd8") and _has_many_parts(data):
         raise InvalidImageError(TOO_COMPLEX)
     if data[:4] == b"RIFF" and _webp_pixels(data) > max_pixels:
         raise ImageTooLargeError("The image has too many pixels. Send a smaller one.")
@@ -75,7 +78,9 @@ def decodes_in_one_scan(data: bytes) -> bool:
     return False
 
 
-def _has_many_scans(data: bytes) -> bool:
+def _has_many_parts(data: bytes) -> bool:
+    if data.count(_EXIF) > MAX_EXIFS:
+        return True
     if data.count(_SCAN) <= MAX_SCANS:
         return False
     # Thumbnails, further pictures and appended videos hold these two bytes too: count exactly.

@@ -211,6 +211,50 @@ def test_bad_requests_get_a_json_4xx(
     assert " at 0x" not in answer.text
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+def test_a_request_without_a_body_says_what_to_send(instance: Instance, method: str) -> None:
+    answer = requests.request(
+        method,
+        f"{instance.inference}/predictions/hashtags",
+        headers={"Authorization": f"Bearer {instance.key('inference')}"},
+        timeout=30,
+    )
+    assert (answer.status_code, answer.json()["type"]) == (400, "InvalidRequestError")
+
+
+def test_a_form_of_5000_parts_is_refused(post: Post) -> None:
+    part = b"--b\r\nContent-Disposition: form-data; name=image\r\n\r\nx\r\n"
+    headers = through_front("multipart/form-data; boundary=b")
+    answer = post(part * 5000 + b"--b--\r\n", headers=headers)
+    assert answer.status_code == 400
+    assert "64 parts" in answer.json()["message"]
+
+
+def test_parts_named_like_headers_change_nothing(post: Post, jpeg: bytes) -> None:
+    files = {"image": jpeg, "x-top-k": b"1", "x-request-id": b"evil", "describe": b"True"}
+    assert len(tags(post(files=files))) == 5
+    form, form_type = as_form(("image", jpeg))
+    evil = form.replace(b'name="image"', b'name="content-type"')
+    assert len(tags(post(evil, headers=through_front(form_type)))) == 5
+
+
+def test_no_line_break_reaches_a_header(post: Post, jpeg: bytes) -> None:
+    body = json.dumps({"image": base64.b64encode(jpeg).decode(), "request_id": "a\r\nX-Evil: 1"})
+    headers = through_front("application/json", X_Query="exclude=a%0d%0aX-Evil:%201&k=%0d%0a5")
+    answer = post(body, headers=headers)
+    assert answer.status_code == 200
+    assert "X-Evil" not in answer.headers
+
+
+def test_the_longest_answer_arrives(
+    post: Post, picture: Image.Image, encode: Callable[..., bytes]
+) -> None:
+    photos = [base64.b64encode(encode(picture)).decode()] * 16
+    body = json.dumps({"images": photos, "k": 100})
+    results = post(body, headers=through_front("application/json")).json()["results"]
+    assert [len(each["hashtags"]) for each in results] == [10] * 16  # all there are
+
+
 def test_a_truncated_photo_gets_its_own_422(post: Post, jpeg: bytes) -> None:
     answer = post(jpeg[: len(jpeg) // 2])
     assert (answer.status_code, answer.json()["type"]) == (422, "InvalidImageError")
