@@ -31,8 +31,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             return abuse.slowloris(args.archive, args.seconds or 60, args.connections)
         case "bodies":
             return abuse.bodies(args.archive, args.megabytes)
-        case "hostile":
-            return abuse.hostile(args.archive)
         case "bombs":
             return abuse.bombs(args.archive, args.seconds or 20)
         case _:
@@ -68,7 +66,6 @@ def parser() -> argparse.ArgumentParser:
     add("bodies", "bodies far too large").add_argument(
         "--megabytes", type=int, default=100, help="default: %(default)s"
     )
-    add("hostile", "more than a thousand files that are no good photos, 8 at a time")
     add("bombs", "images that take seconds to decode, beside normal clients")
     add("soak", "thousands of requests, a tenth hostile")
     return made

@@ -2,17 +2,14 @@
 
 import asyncio
 import gzip
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from json import loads
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks import hostile_files
-from benchmarks.hostile_files import Sample, scan_bomb
+from benchmarks.hostile_files import scan_bomb
 from benchmarks.reliability.load import (
     Answer,
     address,
@@ -22,7 +19,7 @@ from benchmarks.reliability.load import (
     summary,
     within,
 )
-from benchmarks.reliability.stage import ROOMY, memory, photos, stage, workers
+from benchmarks.reliability.stage import memory, photos, stage
 from serving.front import Front
 
 NORMAL = 8  # clients that behave
@@ -178,42 +175,3 @@ async def _bombs(front: Front, seconds: float) -> dict[str, Any]:
         "beset": summary(beset),
         "bombs": summary([answer for _, answer in answers]),
     }
-
-
-def hostile(archive: Path) -> dict[str, Any]:
-    """Every hostile file once, 8 at a time; what was refused has to be refused well."""
-    with stage(archive, ROOMY) as front:
-        before = {process.pid for process in workers(front)}
-        answers = asyncio.run(_hostile(front))
-        refused = [answer for _, answer in answers if answer.status != 200]
-        unlike = [sample.name for sample, answer in answers if not _as_expected(sample, answer)]
-        return {
-            **summary([answer for _, answer in answers]),
-            "not_as_expected": unlike[:20],
-            "not_as_expected_count": len(unlike),
-            "not_json": sum(not _is_plain_error(answer) for answer in refused),
-            "workers_lost": len(before - {process.pid for process in workers(front)}),
-        }
-
-
-async def _hostile(front: Front) -> list[tuple[Sample, Answer]]:
-    samples = hostile_files.hostile()
-    bodies = [sample.data for sample in samples]
-    answers = await steadily(front.url, bodies, NORMAL, lambda done: done > len(bodies) - NORMAL)
-    return [(samples[index], answer) for index, answer in answers]
-
-
-def _as_expected(sample: Sample, answer: Answer) -> bool:
-    if sample.expected == "any":
-        return answer.status == 200 or 400 <= answer.status < 500
-    return f"{answer.status // 100}xx" == sample.expected or str(answer.status) == sample.expected
-
-
-def _is_plain_error(answer: Answer) -> bool:
-    """JSON of the contract, without an address in memory, a path or a traceback."""
-    text = answer.body.decode(errors="replace")
-    try:
-        keys = set(loads(text))
-    except ValueError:
-        return False
-    return keys == {"code", "type", "message"} and not re.search(r"0x[0-9a-f]{4}|/\w+/|Trace", text)
