@@ -108,13 +108,8 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def _workers() -> Callable[[], list[str]]:
     """A function that tells the running server's worker processes, none where it is not ours."""
     running = server.running()
-<<<<<<< HEAD
     instances = running.instances if isinstance(running, Front) else (running,) if running else ()
     return lambda: sorted(w["pid"] for each in instances for w in each.describe()["workers"])
-=======
-    held = running.instances if isinstance(running, Front) else (running,) if running else ()
-    return lambda: sorted(w["pid"] for each in held for w in each.describe()["workers"])
->>>>>>> front
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,17 +136,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _running() -> tuple[str, str]:
     running = server.running()
-<<<<<<< HEAD
     if isinstance(running, Front):
         return running.url, ""
     if running is None:
         raise SystemExit("nothing is running: make demo or make serve starts it")
-=======
-    if running is None:
-        raise SystemExit("nothing is running: make serve, or name its --url")
-    if isinstance(running, Front):
-        return running.url, ""
->>>>>>> front
     return running.inference, running.key("inference")
 
 
