@@ -82,7 +82,7 @@ def test_broken_label_files_are_named(
 
 
 def test_a_wrong_path_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no folder .*nowhere$"):
+    with pytest.raises(DataError, match=r"there is no folder .*nowhere$"):
         open_photoset(tmp_path / "nowhere")
     (tmp_path / "posts.csv").write_text("image,caption\n")
     with pytest.raises(DataError, match=r"posts\.csv is a file.* captions .*posts\.csv` once"):
