@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
-from tests.test_checkpoint import assert_same, finish, start, wait_for_a_change
+from tests.test_checkpoint import assert_same, start, wait_for_a_change
 from training import prepare, train
 from training.checkpoint import CHECKPOINT
 from training.config import LossConfig
@@ -153,14 +153,14 @@ def test_the_bundle_knows_tags_only(described: Path, tmp_path: Path, jpeg: bytes
 
 
 def test_a_killed_run_ends_with_the_same_bytes(described: Path, tmp_path: Path) -> None:
-    finish(command(tmp_path, described, "one"))
+    assert train.main(command(tmp_path, described, "one")) == 0
     process = start(command(tmp_path, described, "two"))
     for _ in range(3):
         wait_for_a_change(process, tmp_path / "two" / CHECKPOINT)
     assert process.poll() is None
     process.kill()
     process.communicate()
-    finish(command(tmp_path, described, "two"))
+    assert train.main(command(tmp_path, described, "two")) == 0
     assert_same(tmp_path / "one", tmp_path / "two")
 
 
