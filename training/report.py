@@ -257,7 +257,7 @@ def _recall_by_frequency(evaluation: Evaluation) -> Plot:
     )
 
 
-def _count(photos: float, _: int) -> str:
+def _count(photos: float, _: float) -> str:
     """A tick's number: whole ones only. Tags that no seen photo has stand at a half."""
     return "0" if photos == 0.5 else f"{photos:.0f}" if photos == round(photos) else ""
 
