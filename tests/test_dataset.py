@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from hashstagram.transforms import TransformConfig
+from hashstagram.vocabulary import Vocabulary
 from training import evaluate, train
-from training.dataset import TaggedImageDataset
+from training.dataset import TaggedImageDataset, training_photos
 from training.photoset import Photo, folder_leak
 from training.prepare import open_photoset
 
@@ -69,3 +70,10 @@ def test_a_photo_is_the_same_item_wherever_it_lies(tmp_path: Path, jpeg: bytes) 
     (one, labels), (other, labels_too) = dataset[0], dataset[1]
     assert torch.equal(one, other)
     assert torch.equal(labels, labels_too)
+
+
+def test_nothing_is_unknown_where_there_is_one_set(harrison_root: Path) -> None:
+    photoset = open_photoset(harrison_root)
+    photos, targets = training_photos([photoset], Vocabulary(photoset.vocabulary.tags[1:]))
+    assert len(photos) == len(targets) > 0
+    assert (targets >= 0).all()  # so that unknown_weight is nothing's

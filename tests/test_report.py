@@ -1,6 +1,7 @@
 import base64
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def evaluation(
     figures = evaluate.measure(scores, targets)
     bounds = {name: [1.0, 2.0] for name in report.LABELS}
     written = {
+        "bundle": {
+            "name": EVIL,
+            "architecture": "alexnet",
+            "path": "runs/it",
+            "measured": "2026-01-02",
+        },
+        "abstained": 3.14,
+        "foreign_tags": 2.71,
         "set": "evil & co",
         "photos": 40,
         **figures,
@@ -172,9 +181,34 @@ def test_best_photos_are_better_than_worst(evaluation: Evaluation) -> None:
     order = report._from_best_to_worst(evaluation)
     assert sorted(order) == list(range(40))
     hits = (evaluation.targets & (evaluation.scores >= 0)).sum(dim=1)  # five tags can be given
-    share = hits / evaluation.targets.sum(dim=1).clamp(max=5)
-    ranked = share[order]
-    assert (ranked[:-1] >= ranked[1:]).all()
+    missed = (evaluation.targets.sum(dim=1).clamp(max=5) - hits)[order]
+    assert missed[0] == 0 < missed[-1]
+    assert (missed[:-1] <= missed[1:]).all()
+    best = hits[order][missed == 0]
+    assert (best[:-1] >= best[1:]).all()
+
+
+def test_which_model_it_is_about(page: str) -> None:
+    text = " ".join(page.split())
+    assert "(alexnet) in runs/it, measured on 2026-01-02." in text
+
+
+def test_one_evaluation_is_no_curve(evaluation: Evaluation) -> None:
+    titles = [
+        [plot.title for plot in report._plots(replace(evaluation, history=history))]
+        for history in (evaluation.history[:1], evaluation.history[:2])
+    ]
+    assert not any("Training curve" in title for title in titles[0])
+    assert any("Training curve" in title for title in titles[1])
+
+
+def test_photos_are_counted_in_whole_numbers(evaluation: Evaluation) -> None:
+    many = replace(evaluation, frequency=torch.tensor([0, 3, 17, 120, 900, 0]))
+    shown = {plot.title: plot.source for plot in report._plots(many)}["Recall by tag frequency"]
+    svg = base64.b64decode(shown.partition(",")[2]).decode()
+    ticks = re.findall(r"<!-- (\S+) -->", svg)
+    assert {"0", "1", "2", "5", "10", "100", "500"} <= set(ticks)
+    assert not any("^" in tick or "." in tick for tick in ticks)
 
 
 def test_the_command_writes_it(bundle_dir: Path, harrison_root: Path, tmp_path: Path) -> None:

@@ -296,9 +296,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_freed_memory()
     try:
-        evaluations = [
-            examine(args.bundle, open_photoset(root), knn=not args.no_knn) for root in args.data
-        ]
+        photosets = [open_photoset(root) for root in args.data]
+        evaluations = [examine(args.bundle, each, knn=not args.no_knn) for each in photosets]
     except (DataError, InvalidBundleError) as err:
         logger.error("%s", err)
         return 1

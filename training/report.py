@@ -13,6 +13,7 @@ import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from hashstagram.decode import decode_image
@@ -133,12 +134,15 @@ def _headline(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _from_best_to_worst(evaluation: Evaluation) -> list[int]:
-    """Rows of photos: most right answers first; among those alike the surest, last the surest."""
+    """Rows of photos: fewest labels missed first, of five at most, and most labels hit.
+
+    Among those alike the surest comes first where all was found, and last where labels were missed.
+    """
     best, tags = evaluation.scores.topk(min(metrics.K, evaluation.scores.shape[1]), dim=1)
     right = (evaluation.targets.gather(1, tags) & (best >= 0)).sum(dim=1)
-    share = right / evaluation.targets.sum(dim=1).clamp(max=metrics.K)
+    missed = evaluation.targets.sum(dim=1).clamp(max=metrics.K) - right
     sure = best.clamp(min=0).mean(dim=1)
-    key = share + torch.where(share > 0.5, sure, -sure) * 1e-3
+    key = -10.0 * missed + right + torch.where(missed == 0, sure, -sure) * 0.1
     return key.argsort(descending=True, stable=True).tolist()
 
 
@@ -170,7 +174,7 @@ def _plots(evaluation: Evaluation) -> Iterator[Plot]:
     yield _reliability(evaluation.report)
     yield _parts(evaluation.report)
     yield _recall_by_frequency(evaluation)
-    if evaluation.history:
+    if len(evaluation.history) > 1:
         yield _training_curve(evaluation.history, evaluation.report["set"])
 
 
@@ -240,6 +244,9 @@ def _recall_by_frequency(evaluation: Evaluation) -> Plot:
     drawing, axes = _axes("photos with the tag that the model has seen", "recall@5, per cent")
     axes.scatter(seen.tolist(), recall.tolist(), s=14, alpha=0.5)
     axes.set(xscale="log", ylim=(-3, 103))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(_count)
+    axes.minorticks_off()
     never = int((recall == 0).sum())
     return _plot(
         drawing,
@@ -248,6 +255,11 @@ def _recall_by_frequency(evaluation: Evaluation) -> Plot:
         f"with a median of {_median(seen[recall == 0])} photos seen; the others have a median of "
         f"{_median(seen[recall > 0])}",
     )
+
+
+def _count(photos: float, _: float) -> str:
+    """A tick's number: whole ones only. Tags that no seen photo has stand at a half."""
+    return "0" if photos == 0.5 else f"{photos:.0f}" if photos == round(photos) else ""
 
 
 def _median(counts: Tensor) -> str:
