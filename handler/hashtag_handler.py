@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 from PIL import Image
 
+from hashstagram.body import Photo
 from hashstagram.errors import HashstagramError, PredictionError
 from hashstagram.options import Options
 from hashstagram.recommender import Recommender
@@ -81,7 +82,7 @@ class HashtagHandler:
         return RecommendRequest.from_row(row, headers)
 
     def inference(
-        self, photos: Sequence[tuple[bytes | str, float]]
+        self, photos: Sequence[tuple[Photo, float]]
     ) -> list[torch.Tensor | HashstagramError]:
         """Each photo, with its share of the limits, to its scores (tags,), or to its own error."""
         results: list[torch.Tensor | HashstagramError] = []
@@ -89,7 +90,7 @@ class HashtagHandler:
             results += self._pass([_attempt(self._input, *p) for p in photos[start : start + PASS]])
         return results
 
-    def _input(self, photo: bytes | str, share: float) -> torch.Tensor:
+    def _input(self, photo: Photo, share: float) -> torch.Tensor:
         return self.recommender.preprocess(photo_bytes(photo), share=share)
 
     def _pass(
@@ -176,7 +177,8 @@ def _attempt(step: Callable[..., T], *args: Any) -> T | HashstagramError:
     try:
         return step(*args)
     except HashstagramError as err:
-        return err
+        err.__cause__ = err.__context__ = None
+        return err.with_traceback(None)  # whose frames hold the photo until the batch ends
     except Exception:  # MemoryError is one too
         logger.exception("a photo could not be processed")
         return PredictionError("The photo could not be processed. Try another one.")
