@@ -5,11 +5,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
+from traceback import clear_frames
 from typing import Any, TypeVar
 
 import torch
 
 from batch_metrics import BatchMetrics
+from hashstagram.body import Photo
 from hashstagram.errors import HashstagramError, InvalidRequestError, PredictionError
 from hashstagram.explanation import Explainer, Explanation
 from hashstagram.options import Options
@@ -109,7 +111,7 @@ class HashtagHandler:
                 tag_filter=options.tag_filter,
             )
 
-    def inference(self, photos: Sequence[tuple[bytes | str, float]]) -> list[Result]:
+    def inference(self, photos: Sequence[tuple[Photo, float]]) -> list[Result]:
         """Each photo, with its share of the limits, to its scores (tags,), or to its own error."""
         results: list[Result] = []
         for start in range(0, len(photos), PASS):
@@ -119,7 +121,7 @@ class HashtagHandler:
                 results += self._pass(inputs)
         return results
 
-    def _input(self, photo: bytes | str, share: float) -> torch.Tensor:
+    def _input(self, photo: Photo, share: float) -> torch.Tensor:
         return self.recommender.preprocess(photo_bytes(photo), share=share)
 
     def _pass(self, inputs: Sequence[Result]) -> list[Result]:
@@ -213,10 +215,12 @@ def _attempt(step: Callable[..., T], *args: Any) -> T | HashstagramError:
     try:
         return step(*args)
     except HashstagramError as err:
-        return err
-    except Exception as err:  # MemoryError is one too
+        err.__cause__ = err.__context__ = None
+        return err.with_traceback(None)  # whose frames hold the photo until the batch ends
+    except Exception as failure:  # MemoryError is one too
+        clear_frames(failure.__traceback__)  # likewise; its lines stay for the log
         error = PredictionError("The photo could not be processed. Try another one.")
-        error.__cause__ = err
+        error.__cause__ = failure
         return error
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from batch_metrics import BatchMetrics
 from hashstagram.bundle import Bundle
+from hashstagram.errors import InvalidImageError, PredictionError
 from hashstagram.recommender import Recommender
-from hashtag_handler import HashtagHandler
+from hashtag_handler import HashtagHandler, _attempt
 from tests.conftest import ROOT
 from worker_log import JsonLines
 
@@ -64,3 +66,33 @@ def test_an_error_of_ours_is_a_500_and_one_line_that_does_not_quote_the_photo(
     assert all(line["error"] == "ValueError" for line in lines[:2])
     assert all("in forward" in line["traceback"] for line in lines[:2])
     assert "SECRET torch" not in json.dumps(lines)
+
+
+class Pixels:
+    """Something large that a weak reference can watch."""
+
+
+def test_an_error_does_not_keep_its_photo_in_memory() -> None:
+    seen: list[weakref.ref[Pixels]] = []
+
+    def decode() -> None:
+        pixels = Pixels()
+        seen.append(weakref.ref(pixels))
+        try:
+            raise OSError("broken")
+        except OSError as err:
+            raise InvalidImageError("Send another one.") from err
+
+    error = _attempt(decode)
+    assert isinstance(error, InvalidImageError)
+    assert seen[0]() is None
+
+
+def test_whatever_goes_wrong_becomes_an_answer() -> None:
+    def exhausted() -> None:
+        raise MemoryError("0x7f00")
+
+    error = _attempt(exhausted)
+    assert isinstance(error, PredictionError)
+    assert error.body()["code"] == 500
+    assert "0x" not in str(error)

@@ -27,7 +27,8 @@ _NO_PHOTO = (
     '"image", or in base64 as {"image": "…"} with Content-Type: application/json.'
 )
 
-Photo = bytes | str  # a str is base64
+# A str is base64. A bytearray is the server's own: it is copied only when its turn comes.
+Photo = bytes | bytearray | str
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Body:
             )
 
     @classmethod
-    def parse(cls, body: bytes, content_type: str) -> "Body":
+    def parse(cls, body: bytes | bytearray, content_type: str) -> "Body":
         """Read what the caller sent as it came.
 
         Raises:
@@ -89,7 +90,7 @@ class Body:
         photos = [fields.pop(name) for name in _PHOTO_FIELDS if fields.get(name)]
         if not photos and isinstance(body, bytes | bytearray):
             photos = [body]
-        return cls(tuple(map(bytes, photos)), fields, several=len(photos) > 1)
+        return cls(tuple(photos), fields, several=len(photos) > 1)
 
     @classmethod
     def of_json(cls, body: Any) -> "Body":
@@ -105,14 +106,10 @@ class Body:
         photos = body["images"] if several else named
         if not all(isinstance(photo, str | bytes | bytearray) for photo in photos):
             raise InvalidRequestError(_NO_PHOTO)
-        return cls(
-            tuple(photo if isinstance(photo, str) else bytes(photo) for photo in photos),
-            body,
-            several=several,
-        )
+        return cls(tuple(photos), body, several=several)
 
     @classmethod
-    def _of_multipart(cls, body: bytes, boundary: str) -> "Body":
+    def _of_multipart(cls, body: bytes | bytearray, boundary: str) -> "Body":
         photos, fields = [], []
         for name, filename, content in _parts(body, boundary):
             if filename or name in _PHOTO_FIELDS:
@@ -130,7 +127,7 @@ def collect(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return {name: held if len(held) > 1 else held[0] for name, held in values.items()}
 
 
-def _parts(body: bytes, boundary: str) -> list[tuple[str, str | None, bytes]]:
+def _parts(body: bytes | bytearray, boundary: str) -> list[tuple[str, str | None, bytes]]:
     """Name, file name and content of a form's parts.
 
     Raises:
@@ -157,7 +154,7 @@ def _parts(body: bytes, boundary: str) -> list[tuple[str, str | None, bytes]]:
         ) from err
 
 
-def _parse_json(body: bytes) -> Any:
+def _parse_json(body: bytes | bytearray) -> Any:
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_JSON_VALUES:
         raise InvalidRequestError("The JSON body holds too many values. Send fewer.")
     try:

@@ -77,8 +77,8 @@ def photo_bytes(photo: Photo) -> bytes:
     Raises:
         InvalidRequestError: it is not valid base64.
     """
-    if isinstance(photo, bytes):
-        return photo
+    if not isinstance(photo, str):
+        return bytes(photo)
     encoded = photo.partition(",")[2] if photo.startswith("data:") else photo
     try:
         return base64.b64decode(encoded, validate=True)
@@ -89,7 +89,7 @@ def photo_bytes(photo: Photo) -> bytes:
 def _body(row: Mapping[str, Any], headers: Mapping[str, str]) -> Body:
     body = row.get("body")
     if "x-content-type" in headers and isinstance(body, bytes | bytearray):
-        return Body.parse(bytes(body), headers["x-content-type"])
+        return Body.parse(body, headers["x-content-type"])
     return Body.of_row(row, headers.get("content-type", ""))
 
 
