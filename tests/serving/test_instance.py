@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from PIL import Image
 
 from hashstagram_client import HashtagClient, UnauthorizedError
 from serving.instance import Instance, StartError
@@ -33,12 +35,23 @@ def test_keys_are_for_the_owner_only(instance: Instance) -> None:
     assert Path(instance.key_file).stat().st_mode & 0o077 == 0
 
 
-def test_stop_leaves_no_process_key_or_temporary_file(archive: Path, tmp_path: Path) -> None:
+def test_stop_leaves_no_process_key_or_temporary_file_but_breaks_off_what_is_in_flight(
+    archive: Path, tmp_path: Path, encode: Callable[..., bytes]
+) -> None:
+    """TorchServe drains nothing: test_front_live shows that the front does."""
     instance = Instance.start(archive, tmp_path / "run")
     family = [instance.pid, *(p.pid for p in psutil.Process(instance.pid).children(True))]
     assert len(family) >= 2
     assert instance.is_running()
-    instance.stop()
+    slow = encode(Image.effect_noise((2000, 2000), 99), "PNG")
+    url = f"{instance.inference}/predictions/hashtags"
+    headers = {"Authorization": f"Bearer {instance.key('inference')}"}
+    with ThreadPoolExecutor(32) as pool:
+        calls = [pool.submit(requests.put, url, slow, headers=headers) for _ in range(32)]
+        while not any(call.done() for call in calls):  # the first batch is through
+            time.sleep(0.05)
+        instance.stop()
+    assert any(isinstance(call.exception(), requests.ConnectionError) for call in calls)
     assert not any(_lives(pid) for pid in family)
     assert not Path(instance.key_file).exists()
     assert not Path(instance.tmp).exists()
