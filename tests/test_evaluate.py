@@ -15,7 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from hashstagram.bundle import FILES
 from hashstagram.calibration import Calibration
+from hashstagram.checksums import write_checksums
 from hashstagram.recommender import Recommender
 from tests.conftest import ROOT
 from training import evaluate
@@ -108,6 +110,7 @@ def test_a_model_that_gives_no_numbers_is_measured_and_named(
     weights = load_file(trained / "weights.safetensors")
     weights["fc.bias"].fill_(torch.nan)
     save_file(weights, trained / "weights.safetensors")
+    write_checksums(trained, FILES)
     report = evaluate.evaluate_bundle(trained, photoset)
     assert report["accuracy_at_5"] == 0
     assert any("not numbers" in warning["sign"] for warning in report["warnings"])
