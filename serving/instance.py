@@ -196,20 +196,23 @@ class Instance:
     def is_ready(self) -> bool:
         """Whether as many workers as wanted are ready; /ping says yes long before that."""
         try:
-            return bool(self.ready_workers())
+            model = self.describe()
         except (OSError, ValueError, KeyError):  # requests' exceptions are OSErrors
             return False
+        return len(ready_workers(model)) >= max(1, int(model["minWorkers"]))
 
-    def ready_workers(self) -> list[int]:
-        """The pids of the workers, when as many as wanted are ready; else none.
+    def scale(self, workers: int) -> None:
+        """Have the model run in so many workers; TorchServe starts them in its own time.
 
         Raises:
             OSError: there is no key file yet, or no answer: requests' exceptions are OSErrors.
-            ValueError, KeyError: the key file is being written.
         """
-        model = self.describe()
-        ready = [int(worker["pid"]) for worker in model["workers"] if worker["status"] == "READY"]
-        return ready if len(ready) >= max(1, int(model["minWorkers"])) else []
+        requests.put(
+            f"{self.management}/models/{self.model}",
+            params={"min_worker": workers, "max_worker": workers},
+            headers={"Authorization": f"Bearer {self.key('management')}"},
+            timeout=5,
+        ).raise_for_status()
 
     def is_running(self) -> bool:
         """Whether the process still lives, and is ours and not a later one of the same number."""
@@ -301,6 +304,11 @@ class Instance:
         logs = [Path(self.run) / "console.log", Path(self.run) / "logs" / "worker.log"]
         tails = [log.read_text(errors="replace")[-2000:] for log in logs if log.exists()]
         return "\n" + "\n".join(tails)
+
+
+def ready_workers(model: dict[str, Any]) -> list[int]:
+    """The pids of the workers that are ready, by a model's description."""
+    return [int(worker["pid"]) for worker in model["workers"] if worker["status"] == "READY"]
 
 
 def free_port(preferred: int) -> int:

@@ -15,9 +15,10 @@ import psutil
 import requests
 
 from serving.gate import Gate
-from serving.instance import Instance
+from serving.instance import Instance, ready_workers
 
 POLL = 0.5  # seconds
+WORKERS = 2  # of each instance: when one dies, the other goes on with the queue
 SILENCE = 20.0  # seconds without an answer, after which an instance counts as hung
 
 logger = logging.getLogger(__name__)
@@ -37,14 +38,21 @@ class Watch:
             workers = self.look()
             if not workers:
                 time.sleep(POLL)
-            elif psutil.wait_procs(workers, timeout=POLL)[0] and not self.gate.is_drained():
-                self.abandon("lost a worker")
+                continue
+            _, alive = psutil.wait_procs(workers, timeout=POLL)
+            if not alive and not self.gate.is_drained():
+                self.abandon("lost its last worker")
 
     def look(self) -> list[psutil.Process]:
-        """The workers of an instance that is ready; its gate is open exactly then."""
+        """The workers of an instance that are ready; its gate is open while there are some."""
         try:
-            workers = [psutil.Process(pid) for pid in self.instance.ready_workers()]
+            model = self.instance.describe()
+            workers = [
+                psutil.Process(pid) for pid in ready_workers(model) if psutil.pid_exists(pid)
+            ]
             key = self.instance.key("inference") if workers else ""
+            if workers and int(model["minWorkers"]) < WORKERS:
+                self.instance.scale(WORKERS)
         except requests.Timeout:  # busy, most likely: no reason to send everybody away
             if time.monotonic() - self.heard > SILENCE:
                 self.abandon(f"gave no answer for {SILENCE:.0f} s")
@@ -68,8 +76,8 @@ class Watch:
     def abandon(self, reason: str) -> None:
         """End the server at once; the supervisor starts a new one.
 
-        TorchServe would start a new worker too, but keep all requests of its queue waiting for
-        it. A server that is gone lets nginx ask the other instance in the same moment.
+        TorchServe would start a new worker too, but until then keep all requests of its queue
+        waiting. A server that is gone lets nginx ask the other instance in the same moment.
         """
         logger.warning("%s %s: starting it anew", self.gate.folder.name, reason)
         self.gate.close()
