@@ -1,6 +1,7 @@
 """Stage: the front that is measured, and photos whose right answers are known."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -23,6 +24,8 @@ def stage(archive: Path, limits: Limits | None = None) -> Iterator[Front]:
     with tempfile.TemporaryDirectory(prefix="hashstagram-bench-") as folder:
         front = Front.start(archive.resolve(), Path(folder) / "serve", limits=limits)
         try:
+            while any(len(ready_workers(i.describe())) < WORKERS for i in front.instances):
+                time.sleep(0.5)  # the gates are open already, and the load would measure starting
             yield front
         finally:
             front.stop()
