@@ -12,7 +12,9 @@ import requests
 from PIL import Image
 
 from serving.front import NAMES, Front
+from serving.instance import ready_workers
 from serving.limits import Limits
+from serving.readiness import WORKERS
 from serving.sample_photo import draw_sunset
 
 ROOMY = Limits(rate=100_000, burst=100_000)  # for load that means to come from many addresses
