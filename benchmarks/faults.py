@@ -5,17 +5,19 @@ import random
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from select import select
 from socket import SO_LINGER, SOL_SOCKET, socket
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+
+from benchmarks.background import BackgroundServer
 
 Answer = tuple[int, bytes]
 Responder = Callable[[str, bytes, Mapping[str, str]], Answer]
@@ -32,7 +34,7 @@ FAULTS = (*STATUSES, "reset", "reset-in-answer", "truncated", "damaged", "stall"
 DRIP = 0.2  # seconds between two bytes
 
 
-class FaultyServer(ThreadingHTTPServer):
+class FaultyServer(BackgroundServer, ThreadingHTTPServer):
     """Answers on a free port of 127.0.0.1 and counts the tries of each request id.
 
     `asked_again` counts tries after a 4xx that had arrived in whole: there must be none.
@@ -89,18 +91,6 @@ class FaultyServer(ThreadingHTTPServer):
         """Note that a request got a whole 4xx."""
         with self._lock:
             self._refused.add(request_id)
-
-    @contextmanager
-    def running(self) -> Iterator["FaultyServer"]:
-        """Serve from a thread of its own as long as the context lasts."""
-        thread = Thread(target=self.serve_forever, args=[0.05])
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.shutdown()
-            thread.join()
-            self.server_close()
 
     def shutdown_request(self, request: Any) -> None:
         """Close without the polite end first, which would take the edge off a reset."""

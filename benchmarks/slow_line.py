@@ -2,16 +2,17 @@
 
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
 from urllib.parse import urlsplit
 
+from benchmarks.background import BackgroundServer
+
 PIECE = 8192  # bytes
 
 
-class SlowLine(ThreadingTCPServer):
+class SlowLine(BackgroundServer, ThreadingTCPServer):
     """Passes connections on to a server.
 
     Args:
@@ -32,18 +33,6 @@ class SlowLine(ThreadingTCPServer):
     def url(self) -> str:
         """What to ask instead of the server."""
         return f"http://127.0.0.1:{self.server_address[1]}"
-
-    @contextmanager
-    def running(self) -> Iterator["SlowLine"]:
-        """Serve from a thread of its own as long as the context lasts."""
-        thread = Thread(target=self.serve_forever, args=[0.05])
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.shutdown()
-            thread.join()
-            self.server_close()
 
 
 class _Passage(BaseRequestHandler):

@@ -136,7 +136,7 @@ class Bundle:
         state.update((k, _to(w, torch.float32)) for k, w in load_file(directory / WEIGHTS).items())
         model.load_state_dict(state, assign=True)
         model = model.eval()
-        if torch.device(device).type != "cpu":  # there channels last gains 3 % and costs a copy
+        if torch.device(device).type != "cpu":  # on a CPU a copy, for little
             model = model.to(device).to(memory_format=torch.channels_last)
         neighbours = None
         if config.neighbours:
