@@ -29,6 +29,15 @@ from serving.java import find_java
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / ".run"
+# Heap and direct memory for the bodies that may be in flight (serving/limits.py): they lie in one
+# while they wait, and in the other while they come and go. What the heap starts with is touched at
+# once, so that a process that grows leaks. The second compiler costs more than it gains here: with
+# it a refused photo takes twice the CPU time, and the process 40 MB more.
+JAVA_FLAGS = (
+    *("-XX:+UseSerialGC", "-Xms128m", "-Xmn48m", "-Xmx1g", "-XX:+AlwaysPreTouch"),
+    *("-XX:MaxDirectMemorySize=1g", "-XX:+ExitOnOutOfMemoryError", "-XX:TieredStopAtLevel=1"),
+    "-Dio.netty.allocator.maxOrder=8",  # chunks of 2 MB in place of 16
+)
 NICE = 5  # nginx must still answer when all cores are busy with photos
 SETTINGS = ROOT / "config.properties"
 OPERATOR_SETTINGS = ROOT / "operator.properties"  # git does not track it; need not be there
@@ -277,7 +286,7 @@ class Instance:
         home = Path(spec.origin).parent.parent
         config = Path(self.run) / "config.properties"
         command = [
-            *(find_java(), "-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"),
+            *(find_java(), *JAVA_FLAGS),
             *(f"-Djava.io.tmpdir={self.tmp}", f"-Dmodel_server_home={home}"),
             f"-Dlog4j.configurationFile={(ROOT / 'serving' / 'log4j2.xml').as_uri()}",
             *("-cp", f"{home}/ts/frontend/*", "org.pytorch.serve.ModelServer"),

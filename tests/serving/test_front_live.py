@@ -102,6 +102,21 @@ def test_a_form_of_many_fields_costs_nothing(front: Front, jpeg: bytes) -> None:
     assert time.monotonic() - started < 10  # TorchServe's own decoder takes minutes
 
 
+def test_many_large_bodies_at_once_exhaust_no_instance(front: Front, jpeg: bytes) -> None:
+    """Java ends when its heap is full, and TorchServe keeps all bodies that wait in it."""
+    large = jpeg + bytes(front.limits.body - len(jpeg) - 1000)
+    before = [front.pid(name) for name in NAMES]
+
+    def send(_: int) -> requests.Response:
+        return requests.put(front.url + PREDICT, data=large, timeout=120)
+
+    with ThreadPoolExecutor(48) as pool:
+        answers = list(pool.map(send, range(48)))
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert all("Retry-After" in answer.headers for answer in answers if not answer.ok)
+    assert [front.pid(name) for name in NAMES] == before
+
+
 def test_only_loopback_hears_us(front: Front) -> None:
     listening = {
         connection.laddr.ip.removeprefix("::ffff:")
