@@ -65,7 +65,11 @@ def listed(archive: Path) -> Path:
 
 def seal(contents: Contents) -> None:
     """Make the bundle's own checksums fit again."""
-    bundle = [n for n in contents if n.endswith((".json", ".safetensors")) and "/" not in n]
+    bundle = [
+        n
+        for n in contents
+        if n.endswith((".json", ".safetensors", ".xml", ".bin")) and "/" not in n
+    ]
     lines = [f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in bundle]
     contents["SHA256SUMS"] = "".join(lines).encode()
 
