@@ -78,8 +78,10 @@ def combinations(cores: int, *, quick: bool) -> list[Settings]:
     ]
 
 
-def with_settings(archive: Path, settings: Settings, target: Path) -> Path:
-    """A copy of an archive with other settings."""
+def with_settings(archive: Path, settings: Settings, folder: Path) -> Path:
+    """A copy of an archive, in another folder, with other settings."""
+    folder.mkdir(exist_ok=True)
+    target = folder / archive.name  # which is the model's name too
     with ZipFile(archive) as source, ZipFile(target, "w") as copy:
         for entry in source.infolist():
             data = source.read(entry)
@@ -142,13 +144,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = Path(made)
         photo = folder / "photo.jpg"
         photo.write_bytes(draw_photo(WIDTH, WIDTH))
-        build(args.bundle, folder / "built.mar")
+        build(args.bundle, folder / "hashtags.mar")
         heads = "".join(f"{f'c={connections}':>9}" for connections in CONNECTIONS)
         print(
             f"{'workers':>7} {'threads':>7} {'batch':>5} {'delay/ms':>8}{heads}{'mean':>9}  errors"
         )
         for settings in combinations(args.cores, quick=args.quick):
-            archive = with_settings(folder / "built.mar", settings, folder / "swept.mar")
+            archive = with_settings(folder / "hashtags.mar", settings, folder / "swept")
             seconds = 3 if args.quick else args.seconds
             outcomes[settings] = measure(archive, photo, folder, seconds)
             print(line(settings, outcomes[settings]), flush=True)

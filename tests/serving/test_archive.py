@@ -117,6 +117,8 @@ ONLY = "only handler, settings and bundle go in"
 SPOILS: dict[str, tuple[Spoil, str]] = {
     **{kind: (add(f"model.{kind}", pickled()), ONLY) for kind in KINDS},
     "pickle-as-weights": (replace("weights.safetensors", pickled()), "not what its name says"),
+    "pickle-as-graph": (replace("graph.xml", pickled()), "not what its name says"),
+    "other-numbers": (add("weights.bin"), "only handler, settings and bundle go in"),
     "zip-as-weights": (replace("weights.safetensors", zipped_pickle()), "not what its name says"),
     "pickle-as-json": (replace("config.json", pickled()), "not what its name says"),
     "requirements": (add("requirements.txt", b"evil"), ONLY),
