@@ -30,8 +30,8 @@ refuse() {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/tmp" "$work/stage" "$work/out" "$work/store" "$store"
-# In single precision, which workers can share; this also checks the bundle.
-PYTHONPATH=$root/handler "$python" -m hashstagram.bundle "$bundle" --expand "$work/stage" >/dev/null
+# In single precision, which workers can share, with its graph; this also checks the bundle.
+PYTHONPATH=$root/handler "$python" -m hashstagram.graph "$bundle" "$work/stage"
 (cd "$root/handler" && find . -name '*.py' -exec cp --parents {} "$work/stage" \;)
 mv "$work/stage/hashtag_handler.py" "$work"
 

@@ -2,29 +2,36 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
 from traceback import clear_frames
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
+import numpy as np
 
 from batch_metrics import BatchMetrics
 from hashstagram.body import Photo
 from hashstagram.errors import HashstagramError, InvalidRequestError, PredictionError
-from hashstagram.explanation import Explainer, Explanation
+from hashstagram.explained import Explanation
 from hashstagram.options import Options
-from hashstagram.recommender import Recommender
+from hashstagram.predictor import Predictor
 from hashstagram.request import RecommendRequest, photo_bytes, request_id, share_of
+from hashstagram.transforms import Pixels
+from hashstagram.usage import Scores
 from worker_log import log_as_json
+
+if TYPE_CHECKING:
+    from hashstagram.explanation import Explainer
 
 logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 Description = dict[str, Any]
 Asked = RecommendRequest | Explanation | Description | HashstagramError
-Result = torch.Tensor | HashstagramError
+Result = Scores | HashstagramError
 T = TypeVar("T")
 
 PASS = 8  # photos that are decoded and go through the network at once: it bounds the memory
@@ -37,7 +44,8 @@ class HashtagHandler:
     context that is handed in. One bad photo gets its own 4xx, the others their answers.
     """
 
-    recommender: Recommender
+    predictor: Predictor
+    decoders: ThreadPoolExecutor | None = None  # where there is one thread, none is needed
     metrics: BatchMetrics
     model: str
     version: str
@@ -54,18 +62,35 @@ class HashtagHandler:
         log_as_json(__name__, "hashstagram", model=self.model, version=self.version)
         self.metrics = BatchMetrics(context.metrics, self.model, self.version)
         try:
-            self.recommender = _load(context)
+            self._load(context)
         except Exception as err:
             raise ValueError(f"{self.model} {self.version} does not load: {err}") from err
-        logger.info(
-            "%s %s is ready on %s in %s",
-            *(self.model, self.version, self.recommender.device, self.recommender.precision),
+        told = (self.model, self.version, self.predictor.engine.told)
+        logger.info("%s %s is ready: %s", *told)
+
+    def _load(self, context: Any) -> None:
+        """The predictor that model-config.yaml and TorchServe ask for, warm."""
+        settings = context.model_yaml_config or {}
+        threads = _threads(settings)
+        device = _device(context)
+        if device == "cpu" and settings.get("deviceType") == "gpu":
+            logger.warning("model-config.yaml asks for a GPU, and there is none: using the CPU")
+        self.predictor = Predictor.load(
+            context.system_properties["model_dir"],
+            device=device,
+            precision=settings.get("handler", {}).get("precision", "auto"),
+            threads=threads,
         )
+        self.predictor.warm_up({1, PASS} if device == "cpu" else range(1, PASS + 1))
+        if threads > 1:
+            self.decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
     @cached_property
-    def explainer(self) -> Explainer:
+    def explainer(self) -> "Explainer":
         """Made when somebody first asks for an explanation: most workers' callers never do."""
-        return Explainer(self.recommender)
+        from hashstagram.explanation import Explainer  # and with it PyTorch
+
+        return Explainer(self.predictor.recommender)
 
     def handle(self, data: Sequence[Row], context: Any) -> list[str]:
         """A batch of request rows to as many JSON texts, each with its own status."""
@@ -116,29 +141,35 @@ class HashtagHandler:
         results: list[Result] = []
         for start in range(0, len(photos), PASS):
             with self.metrics.stage("decode"):
-                inputs = [_attempt(self._input, *p) for p in photos[start : start + PASS]]
+                inputs = list(self._each(self._input, photos[start : start + PASS]))
             with self.metrics.stage("inference"):
                 results += self._pass(inputs)
         return results
 
-    def _input(self, photo: Photo, share: float) -> torch.Tensor:
-        return self.recommender.preprocess(photo_bytes(photo), share=share)
+    def _each(self, step: Callable[..., T], items: Sequence[tuple[Any, ...]]) -> Iterable[T]:
+        """A step for each item, in all threads: Pillow lets go of Python's lock meanwhile."""
+        if self.decoders is None or len(items) < 2:
+            return [step(*item) for item in items]
+        return self.decoders.map(lambda item: step(*item), items)
 
-    def _pass(self, inputs: Sequence[Result]) -> list[Result]:
+    def _input(self, photo: Photo, share: float) -> Pixels | HashstagramError:
+        return _attempt(lambda: self.predictor.preprocess(photo_bytes(photo), share=share))
+
+    def _pass(self, inputs: Sequence[Pixels | HashstagramError]) -> list[Result]:
         """One pass of the network over the inputs among these; errors stay where they stand."""
-        good = [each for each in inputs if isinstance(each, torch.Tensor)]
+        good = [each for each in inputs if isinstance(each, np.ndarray)]
         if not good:
-            return list(inputs)
-        scores = _attempt(self.recommender.scores, torch.stack(good))
+            return [each for each in inputs if isinstance(each, HashstagramError)]
+        scores = _attempt(self.predictor.scores, np.stack(good))
         if isinstance(scores, HashstagramError):
-            return [scores if isinstance(each, torch.Tensor) else each for each in inputs]
+            return [scores if isinstance(each, np.ndarray) else each for each in inputs]
         rows = iter(scores)
-        return [next(rows) if isinstance(each, torch.Tensor) else each for each in inputs]
+        return [next(rows) if isinstance(each, np.ndarray) else each for each in inputs]
 
     def _count(self, requests: Sequence[Asked], results: Sequence[Result]) -> None:
         self.metrics.batch(len(requests))
-        scores = [result for result in results if isinstance(result, torch.Tensor)]
-        abstained = sum(self.recommender.abstains(each) for each in scores)
+        scores = [result for result in results if isinstance(result, np.ndarray)]
+        abstained = sum(self.predictor.ranking.abstains(each) for each in scores)
         self.metrics.answered([float(each.max()) for each in scores], abstained)
         self.metrics.refused(
             type(error).__name__
@@ -188,25 +219,26 @@ class HashtagHandler:
             return {"status": result.status, "error": result.body()}
         return {"status": 200, **self._hashtags(result, options)}
 
-    def _hashtags(self, scores: torch.Tensor, options: Options) -> dict[str, Any]:
-        best = self.recommender.top(
+    def _hashtags(self, scores: np.ndarray, options: Options) -> dict[str, Any]:
+        best = self.predictor.ranking.top(
             scores, k=options.k, threshold=options.threshold, tag_filter=options.tag_filter
         )
         return {
             "hashtags": [{"tag": h.tag, "score": round(h.score, 4)} for h in best],
-            "abstained": self.recommender.abstains(scores),
+            "abstained": self.predictor.ranking.abstains(scores),
         }
 
     def describe(self) -> dict[str, Any]:
         """What the management API shows for ?customized=true: the model and its vocabulary."""
-        bundle = self.recommender.bundle
+        config = self.predictor.config
         return {
             "model": self.model,
             "version": self.version,
-            "bundle": bundle.config.name,
-            "architecture": bundle.config.model.architecture,
-            "input_size": bundle.config.transform.input_size,
-            "tags": list(bundle.hashtags.tags),
+            "bundle": config.name,
+            "architecture": config.architecture,
+            "engine": self.predictor.engine.told,
+            "input_size": config.transform.input_size,
+            "tags": list(self.predictor.ranking.hashtags.tags),
         }
 
 
@@ -239,35 +271,24 @@ def _log(error: HashstagramError, known_as: str | None) -> None:
         logger.info("refused", extra=told)
 
 
-def _load(context: Any) -> Recommender:
-    """The recommender that model-config.yaml and TorchServe ask for, warm."""
-    settings = context.model_yaml_config or {}
-    torch.set_num_threads(_threads(settings))
-    device = _device(context)
-    if device == "cpu" and settings.get("deviceType") == "gpu":
-        logger.warning("model-config.yaml asks for a GPU, and there is none: running on the CPU")
-    recommender = Recommender.from_pretrained(
-        context.system_properties["model_dir"],
-        device=device,
-        precision=settings.get("handler", {}).get("precision", "auto"),
-    )
-    recommender.warm_up(PASS)
-    return recommender
-
-
 def _threads(settings: Mapping[str, Any]) -> int:
     """Threads for one worker: all cores shared among the workers, unless the YAML says how many.
 
-    "All" are those of OMP_NUM_THREADS where it is set: that is what PyTorch starts with.
-    TorchServe's and PyTorch's own defaults together start workers × cores threads, which is
-    several times slower than one thread a core.
+    "All" are those of OMP_NUM_THREADS where it is set, if there are so many. What TorchServe and
+    the engines do by themselves, workers × cores threads, is several times slower.
     """
     workers = int(settings.get("minWorkers", 1))
     asked = int(settings.get("handler", {}).get("threads", 0))
-    return asked or max(1, torch.get_num_threads() // workers)
+    cores = len(os.sched_getaffinity(0))
+    given = min(int(os.environ.get("OMP_NUM_THREADS") or cores), cores)
+    return asked or max(1, given // workers)
 
 
 def _device(context: Any) -> str:
     """The GPU that TorchServe gives this worker, if there is one; it deals them out in turn."""
     gpu = context.system_properties.get("gpu_id")
-    return f"cuda:{gpu}" if gpu is not None and torch.cuda.is_available() else "cpu"
+    if gpu is None:
+        return "cpu"
+    import torch
+
+    return f"cuda:{gpu}" if torch.cuda.is_available() else "cpu"

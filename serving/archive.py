@@ -26,9 +26,10 @@ HANDLER = "hashtag_handler.py"
 
 # The handler's code, TorchServe's two files, and a bundle. So no pickles in any disguise, no
 # requirements.txt for pip, and no way out of the folder that the archive is unpacked into.
+_DATA = (".json", ".safetensors", ".xml", ".bin")  # of a bundle; graph.bin is nothing but weights
 _ALLOWED = re.compile(
     "|".join(map(re.escape, (MANIFEST, SETTINGS, CHECKSUMS)))
-    + r"|(hashstagram/)?\w+\.py|\w+\.(json|safetensors)",
+    + r"|(hashstagram/)?\w+\.py|\w+\.(json|safetensors)|graph\.(xml|bin)",
     re.ASCII,
 )
 
@@ -178,7 +179,7 @@ def _check_settings(settings: dict[str, Any]) -> None:
 def _check_bundle(archive: ZipFile) -> None:
     """Every file of the bundle is listed in its SHA256SUMS, and is what it was and says it is."""
     digests = parse_checksums(archive.read(CHECKSUMS).decode())
-    held = {name for name in archive.namelist() if name.endswith((".json", ".safetensors"))}
+    held = {name for name in archive.namelist() if name.endswith(_DATA)}
     if held - {MANIFEST} != digests.keys():
         raise ArchiveError(f"its {CHECKSUMS} lists other files than it holds")
     for name, digest in digests.items():
@@ -191,8 +192,16 @@ def _check_bundle(archive: ZipFile) -> None:
 
 
 def _check_format(name: str, start: bytes) -> None:
-    """JSON begins with a brace, safetensors with the length of such JSON; a pickle with neither."""
-    if start[8:] != b"{" if name.endswith(".safetensors") else not start.startswith(b"{"):
+    """JSON begins with a brace, safetensors with the length of such JSON; a pickle with neither.
+
+    The numbers of graph.bin begin with anything; OpenVINO takes them for nothing else.
+    """
+    begins = {
+        ".json": start[:1] == b"{",
+        ".safetensors": start[8:] == b"{",
+        ".xml": start[:5] == b"<?xml",
+    }
+    if not begins.get(Path(name).suffix, True):
         raise ArchiveError(f"{name} is not what its name says")
 
 

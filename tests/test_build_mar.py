@@ -59,6 +59,8 @@ def test_the_archive_holds_the_handler_the_bundle_and_nothing_else(
         "weights.safetensors",
         "config.json",
         "index_to_name.json",
+        "graph.xml",
+        "graph.bin",
         "SHA256SUMS",
     }
     assert manifest["model"]["modelName"] == "pets"
@@ -91,9 +93,11 @@ def test_the_unpacked_archive_runs_by_itself(bundle_dir: Path, tmp_path: Path, j
         "sys.path[:] = ['unpacked'] + [p for p in sys.path if p not in ('', *sys.argv[1:])]\n"
         "import hashstagram, hashtag_handler\n"
         "assert 'unpacked' in hashstagram.__file__ + hashtag_handler.__file__\n"
-        "from hashstagram.recommender import Recommender\n"
+        "from hashstagram.predictor import Predictor\n"
         "photo = open('photo.jpg', 'rb').read()\n"
-        "print(len(Recommender.from_pretrained('unpacked').recommend([photo])[0]))\n"
+        "predictor = Predictor.load('unpacked')\n"
+        "[scores] = predictor.scores(predictor.preprocess(photo)[None])\n"
+        "print(len(predictor.ranking.top(scores)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, ROOT, ROOT / "handler"],

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hashstagram.bundle import FILES, Bundle, check_bundle, main
+from hashstagram.bundle import Bundle, check_bundle, main
 from hashstagram.checksums import write_checksums
 from hashstagram.errors import InvalidBundleError
+from hashstagram.files import FILES
 
 Spoil = Callable[[Path], object]
 

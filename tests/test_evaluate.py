@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hashstagram.bundle import FILES
 from hashstagram.calibration import Calibration
 from hashstagram.checksums import write_checksums
+from hashstagram.files import FILES
 from hashstagram.recommender import Recommender
 from tests.conftest import ROOT
 from training import evaluate

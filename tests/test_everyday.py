@@ -41,10 +41,10 @@ def test_it_answers_with_what_people_write(recommender: Recommender) -> None:
     assert bundle.usage is not None
     scores = torch.zeros(len(bundle.vocabulary))
     scores[bundle.vocabulary.mask(["dog", "brown", "run", "grass"])] = 0.9
-    [first, second, *_] = recommender.top(scores)
+    [first, second, *_] = recommender.ranking.top(scores)
     assert first.tag == "dog"
     assert second.tag != "brown"
-    assert "dogsofinstagram" in {h.tag for h in recommender.top(scores)}
+    assert "dogsofinstagram" in {h.tag for h in recommender.ranking.top(scores)}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from batch_metrics import BatchMetrics
 from hashstagram.bundle import Bundle
 from hashstagram.errors import InvalidImageError, PredictionError
+from hashstagram.predictor import Predictor
 from hashstagram.recommender import Recommender
 from hashtag_handler import HashtagHandler, _attempt
 from tests.conftest import ROOT
@@ -48,7 +49,7 @@ def test_an_error_of_ours_is_a_500_and_one_line_that_does_not_quote_the_photo(
     ]
     handler = HashtagHandler()
     handler.model, handler.version = "hashtags", "1.0"
-    handler.recommender = Recommender(replace(bundle, model=Broken().eval()))
+    handler.predictor = Predictor.of(Recommender(replace(bundle, model=Broken().eval())))
     handler.metrics = BatchMetrics(metrics, handler.model, handler.version)
     with caplog.at_level(logging.INFO, "hashtag_handler"):
         answers = handler.handle([{"body": jpeg}, {"body": jpeg}, {"body": b"broken"}], context)

@@ -13,6 +13,7 @@ from torch import nn
 
 from hashstagram.bundle import Bundle
 from hashstagram.precision import choose_precision
+from hashstagram.predictor import Predictor
 from hashstagram.recommender import Photo, Recommender
 from serving.sample_photo import draw_sunset
 from tests.conftest import ROOT
@@ -52,12 +53,12 @@ def compare(precision: str, photos: list[Photo]) -> None:
     expected, found = single.scores(inputs), half.scores(inputs)
     assert not torch.equal(expected, found)  # it did compute in another format
     assert (expected - found).abs().max() < 0.05
-    tops = [[{h.tag for h in single.top(row)} for row in s] for s in (expected, found)]
+    tops = [[{h.tag for h in single.ranking.top(row)} for row in s] for s in (expected, found)]
     kept = [len(one & other) for one, other in zip(*tops, strict=True)]
     assert sum(kept) / len(kept) >= 4.8
 
 
-def test_it_warms_up_in_the_smallest_and_the_largest_batch(bundle: Bundle) -> None:
+def test_it_warms_up_in_the_sizes_it_is_told(bundle: Bundle) -> None:
     recommender = Recommender(bundle)
     sizes: list[int] = []
 
@@ -65,9 +66,8 @@ def test_it_warms_up_in_the_smallest_and_the_largest_batch(bundle: Bundle) -> No
         sizes.append(len(inputs[0]))
 
     recommender.backbone.register_forward_pre_hook(note)
-    recommender.warm_up(8)
-    recommender.warm_up(1)
-    assert sizes == [1, 8, 1]
+    Predictor.of(recommender).warm_up((1, 8))
+    assert sizes == [1, 8]
 
 
 def test_workers_share_the_cores_or_what_the_environment_gives() -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from hashstagram.bundle import Bundle
 from hashstagram.calibration import Calibration
 from hashstagram.errors import UnsupportedImageError
+from hashstagram.predictor import Predictor
 from hashstagram.recommender import Recommender
 from hashstagram.tag_filter import TagFilter
 
@@ -37,10 +38,10 @@ def test_k_and_threshold(recommender: Recommender, jpeg: bytes) -> None:
 
 def test_a_filter_leaves_the_next_best(recommender: Recommender, jpeg: bytes) -> None:
     scores = recommender.scores(recommender.preprocess(jpeg)[None])[0]
-    best = recommender.top(scores, k=10)
+    best = recommender.ranking.top(scores, k=10)
     excluded = TagFilter(exclude=(best[0].tag, best[2].tag))
-    assert recommender.top(scores, k=2, tag_filter=excluded) == [best[1], best[3]]
-    assert recommender.top(scores, tag_filter=TagFilter(include=("nothing",))) == []
+    assert recommender.ranking.top(scores, k=2, tag_filter=excluded) == [best[1], best[3]]
+    assert recommender.ranking.top(scores, tag_filter=TagFilter(include=("nothing",))) == []
 
 
 def test_it_abstains_where_all_scores_are_low(bundle: Bundle, jpeg: bytes) -> None:
@@ -48,7 +49,7 @@ def test_it_abstains_where_all_scores_are_low(bundle: Bundle, jpeg: bytes) -> No
     for bar, abstains in ((best - 0.01, False), (best + 0.01, True)):
         calibration = Calibration(abstain_below=bar)
         wary = Recommender(replace(bundle, config=replace(bundle.config, calibration=calibration)))
-        assert wary.abstains(wary.scores(wary.preprocess(jpeg)[None])[0]) is abstains
+        assert wary.ranking.abstains(wary.scores(wary.preprocess(jpeg)[None])[0]) is abstains
 
 
 def test_a_batch_answers_as_each_photo_alone(
@@ -102,8 +103,8 @@ def test_a_licence_that_rules_out_commercial_use_is_said_at_load(
     config = replace(bundle.config, training={"weights": weights})
     with caplog.at_level(logging.WARNING):
         Recommender(bundle).save_pretrained(tmp_path / "free")
-        Recommender.from_pretrained(tmp_path / "free")
+        Predictor.load(tmp_path / "free")
         assert caplog.messages == []
         Bundle(config, bundle.vocabulary, bundle.model).save(tmp_path / "swag")
-        Recommender.from_pretrained(tmp_path / "swag")
+        Predictor.load(tmp_path / "swag")
     assert caplog.messages == ["tiny: not for commercial use (CC-BY-NC-4.0)"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,7 +53,7 @@ def test_people_write_some_words_and_others_not() -> None:
 def test_a_tag_brings_its_companions_along() -> None:
     usage = learn_usage(MODEL, [photoset(("dog", 40), ("brown", 40), ("snow", 4), tags=60)], POSTS)
     assert set(usage.hashtags.tags) == {*MODEL.tags, "puppy"}
-    [hashtags] = usage(torch.tensor([[0.8, 0.9, 0.0, 0.1]]))
+    hashtags = usage(np.array([0.8, 0.9, 0.0, 0.1], np.float32))
     named = dict(zip(usage.hashtags.tags, hashtags.tolist(), strict=True))
     assert named["puppy"] == pytest.approx(0.4)
     assert sorted(named, key=lambda tag: -named[tag])[:2] == ["dog", "puppy"]
@@ -71,7 +72,7 @@ def test_a_bundle_answers_with_what_people_write(bundle: Bundle, tmp_path: Path)
     scores = torch.zeros(len(bundle.vocabulary))
     scores[bundle.vocabulary.index["dog"]] = 0.9
     scores[bundle.vocabulary.index["beach"]] = 0.4
-    tags = recommender.top(scores)
+    tags = recommender.ranking.top(scores)
     assert [h.tag for h in tags] == ["doggy", "beach"]
     assert [h.score for h in tags] == pytest.approx([0.45, 0.4])
 

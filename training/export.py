@@ -1,6 +1,6 @@
 """Export: a run folder to the bundle that is shipped, in half precision, with its model card.
 
-Run: python -m training.export RUN OUT [--card FILE] [--data ROOT ...]
+Run: python -m training.export RUN OUT [--card FILE] [--data ROOT ...] [--optimize]
 """
 
 import argparse
@@ -19,6 +19,8 @@ from hashstagram.errors import InvalidBundleError
 from training.allocator import keep_freed_memory
 from training.evaluate import SEEN, Report, evaluate_bundle
 from training.harrison import DataError, read_harrison
+from training.optimize import optimize
+from training.optimize import table as engine_table
 from training.photoset import PhotoSet
 from training.prepare import open_photoset
 from training.usage import learn_usage
@@ -40,6 +42,7 @@ def export(
     card: str,
     photosets: Sequence[PhotoSet],
     posts: Sequence[Sequence[str]] = (),
+    optimized: bool = False,
 ) -> None:
     """Write the bundle, measure what was written, and put the figures into its card.
 
@@ -49,6 +52,7 @@ def export(
         card: what its card begins with.
         photosets: what to measure on.
         posts: the tags of people's posts: the bundle then answers with what people write.
+        optimized: choose what runs it by measurement on this machine: see training.optimize.
 
     Raises:
         InvalidBundleError: the run folder holds no whole model.
@@ -60,6 +64,9 @@ def export(
     bundle.save(out, dtype=torch.float16)
     if (run / SEEN).exists():
         shutil.copy(run / SEEN, out / SEEN)
+    if optimized:
+        engine = optimize(out, photosets)
+        bundle = replace(bundle, config=replace(bundle.config, engine=engine))
     check_bundle(out)
     reports = {photoset.name: evaluate_bundle(out, photoset) for photoset in photosets}
     (out / CARD).write_text(model_card(bundle, card, reports), encoding="utf-8")
@@ -90,6 +97,8 @@ def model_card(bundle: Bundle, text: str, reports: Mapping[str, Report]) -> str:
     parts = [title, *notices, body.strip(), "## Facts", "\n".join(facts)]
     if reports:
         parts += ["## Measured", _table(reports)]
+    if bundle.config.engine.measured:
+        parts += ["## Engine", engine_table(bundle.config.engine)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -135,14 +144,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="ROOT",
         help="answer with what people write: a set in HARRISON's format, needed without images",
     )
+    parser.add_argument(
+        "--optimize",
+        action="store_true",
+        help="choose what runs it by measurement on this machine and on the sets of --data",
+    )
     args = parser.parse_args(argv)
+    if args.optimize and not args.data:
+        parser.error("--optimize needs photos: give --data")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     keep_freed_memory()
     try:
         card = args.card.read_text(encoding="utf-8") if args.card else ""
         posts = read_harrison(args.usage).tags if args.usage else ()
         photosets = [open_photoset(root) for root in args.data]
-        export(args.run, args.out, card=card, photosets=photosets, posts=posts)
+        optimized = args.optimize
+        export(args.run, args.out, card=card, photosets=photosets, posts=posts, optimized=optimized)
     except (DataError, InvalidBundleError, OSError) as err:
         logger.error("%s", err)
         return 1

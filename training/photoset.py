@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashstagram.bundle import VOCABULARY
+from hashstagram.files import VOCABULARY
 from hashstagram.vocabulary import Vocabulary
 from training.harrison import DataError
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
-from hashstagram.bundle import CONFIG, Bundle, BundleConfig
+from hashstagram.bundle import Bundle, BundleConfig
+from hashstagram.files import CONFIG
 from hashstagram.model import create_model
 from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary

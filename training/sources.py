@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from torch.hub import download_url_to_file, get_dir
 from torchvision.models import get_model_weights, list_models
 
-from hashstagram.bundle import CONFIG, BundleConfig
+from hashstagram.bundle import BundleConfig
 from hashstagram.errors import InvalidBundleError
+from hashstagram.files import CONFIG
 from training.harrison import DataError
 
 logger = logging.getLogger(__name__)

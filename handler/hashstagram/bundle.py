@@ -1,6 +1,6 @@
 """Bundle: the folder that a trained model travels in, and the check that it is whole.
 
-Run: python -m hashstagram.bundle DIRECTORY [--seal | --expand OUT]
+Run: python -m hashstagram.bundle DIRECTORY [--seal]
 """
 
 import argparse
@@ -21,22 +21,44 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from hashstagram.calibration import Calibration
-from hashstagram.checksums import CHECKSUMS, parse_checksums, sha256, write_checksums
+from hashstagram.checksums import CHECKSUMS, verify_checksums, write_checksums
 from hashstagram.classes import PretrainedClasses
 from hashstagram.errors import InvalidBundleError
+from hashstagram.files import (
+    CONFIG,
+    FILES,
+    NEIGHBOURS,
+    USAGE,
+    VOCABULARY,
+    WEIGHTS,
+)
 from hashstagram.model import ModelConfig, create_model
 from hashstagram.neighbours import Neighbours, NeighboursConfig
+from hashstagram.predictor import noncommercial
 from hashstagram.transforms import TransformConfig
 from hashstagram.usage import Usage
 from hashstagram.vocabulary import Vocabulary
 
-WEIGHTS = "weights.safetensors"
-CONFIG = "config.json"
-VOCABULARY = "index_to_name.json"
-NEIGHBOURS = "neighbours.safetensors"  # only where config.json says how they vote
-USAGE = "usage.json"  # optional
-FILES = (WEIGHTS, CONFIG, VOCABULARY, NEIGHBOURS, USAGE)  # what answers depend on
 CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """What the network is run by, and why: see training.optimize.
+
+    Args:
+        chosen: OpenVINO, in "float" (bfloat16 where the CPU has it) or in eight bits, "int8", for
+            which the bundle holds the graph; or "pytorch".
+        measured: each candidate's figures, and what they were measured on.
+    """
+
+    chosen: Literal["float", "int8", "pytorch"] = "float"
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse an engine that nothing implements."""
+        if self.chosen not in ("float", "int8", "pytorch"):
+            raise ValueError(f"an engine is 'float', 'int8' or 'pytorch', not {self.chosen!r}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +75,7 @@ class BundleConfig:
         calibration: what the scores are adjusted by in the end.
         training: how it came to be: resolved training configuration, sets and versions, and the
             pretrained weights that it started from, each with its licence.
+        engine: what workers run it by.
     """
 
     name: str
@@ -63,6 +86,7 @@ class BundleConfig:
     neighbours: NeighboursConfig | None = None
     calibration: Calibration = field(default_factory=Calibration)
     training: dict[str, Any] = field(default_factory=dict)
+    engine: EngineChoice = field(default_factory=EngineChoice)
 
     def __post_init__(self) -> None:
         """Refuse an activation that nothing implements."""
@@ -72,8 +96,7 @@ class BundleConfig:
     @property
     def noncommercial(self) -> list[str]:
         """The licences of pretrained weights in it that rule out commercial use (SPDX names)."""
-        licences = {weights["licence"] for weights in self.training.get("weights", [])}
-        return sorted(licence for licence in licences if "-NC" in licence)
+        return noncommercial(self.training)
 
     @classmethod
     def load(cls, path: Path) -> "BundleConfig":
@@ -91,6 +114,7 @@ class BundleConfig:
                 classes=PretrainedClasses(**classes) if classes else None,
                 neighbours=NeighboursConfig(**voting) if voting else None,
                 calibration=Calibration(**fields.pop("calibration", {})),
+                engine=EngineChoice(**fields.pop("engine", {})),
                 **fields,
             )
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as err:
@@ -184,7 +208,7 @@ def _open(directory: Path) -> tuple[BundleConfig, Vocabulary, nn.Module]:
     config = BundleConfig.load(directory / CONFIG)
     if config.neighbours:
         _check_files(directory, NEIGHBOURS)
-    _check_checksums(directory)
+    verify_checksums(directory, FILES)
     vocabulary = Vocabulary.load(directory / VOCABULARY)
     _check_outputs(config, vocabulary)
     with _empty_parameters():
@@ -219,24 +243,6 @@ def _check_files(directory: Path, *names: str) -> None:
     for name in names:
         if not (directory / name).is_file():
             raise InvalidBundleError(f"{directory} has no {name}: it is not a complete bundle")
-
-
-def _check_checksums(directory: Path) -> None:
-    """Every file that answers depend on is listed, and every listed one is as it was."""
-    try:
-        digests = parse_checksums((directory / CHECKSUMS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise InvalidBundleError(f"{directory} has no {CHECKSUMS} to check it by: {err}") from err
-    _check_files(directory, *digests)
-    for name in FILES:
-        if name not in digests and (directory / name).exists():
-            raise InvalidBundleError(f"{name} is not in {CHECKSUMS} of {directory}")
-    for name, digest in digests.items():
-        if sha256(directory / name) != digest:
-            raise InvalidBundleError(
-                f"{name} is not the file that {CHECKSUMS} of {directory} was made for: it was "
-                "damaged or changed"
-            )
 
 
 def _check_weights(path: Path, model: nn.Module) -> None:
@@ -291,18 +297,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Check one bundle; exit 1 with a sentence on stderr when it is not sound."""
     parser = argparse.ArgumentParser(description="Check that a model bundle is whole.")
     parser.add_argument("directory", type=Path)
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument("--seal", action="store_true", help=f"write {CHECKSUMS} for what is there")
-    group.add_argument(
-        "--expand", type=Path, metavar="OUT", help="write it in single precision, as workers share"
-    )
+    parser.add_argument("--seal", action="store_true", help=f"write {CHECKSUMS} for what is there")
     args = parser.parse_args(argv)
     try:
         if args.seal:
             write_checksums(args.directory, FILES)
         check_bundle(args.directory)
-        if args.expand:
-            Bundle.load(args.directory).save(args.expand)
     except (InvalidBundleError, OSError) as err:
         print(f"refused: {err}", file=sys.stderr)
         return 1

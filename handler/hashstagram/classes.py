@@ -1,6 +1,7 @@
 """PretrainedClasses: what the backbone could tell apart before it was trained on tags."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -26,7 +27,12 @@ class PretrainedClasses:
 
     def scores(self, logits: Tensor) -> Tensor:
         """The classes' logits (N, count) to the tags' scores (N, tags): shares of the softmax."""
-        shares = logits.softmax(dim=1)
-        return torch.stack(
-            [shares[:, list(classes)].sum(dim=1) for classes in self.tags.values()], dim=1
-        ).clamp(max=1)
+        return (logits.softmax(dim=1) @ self._membership).clamp(max=1)
+
+    @cached_property
+    def _membership(self) -> Tensor:
+        """(count, tags): 1 where a class counts for a tag; one product for all tags."""
+        membership = torch.zeros(self.count, len(self.tags))
+        for column, classes in enumerate(self.tags.values()):
+            membership[list(classes), column] = 1
+        return membership

@@ -1,68 +1,18 @@
 """Explanation: where in a photo its hashtags were seen, and which training photos it is like."""
 
-import base64
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from torch import Tensor
 
 from hashstagram.errors import InvalidRequestError
+from hashstagram.explained import ExplainedHashtag, Explanation, SimilarPhoto
 from hashstagram.heat_map import GradCam, overlay
-from hashstagram.recommender import Hashtag, Photo, Recommender
+from hashstagram.ranking import Hashtag
+from hashstagram.recommender import Photo, Recommender
 from hashstagram.tag_filter import NO_FILTER, TagFilter
 
 MAX_K = 10  # a heat map each
 NEIGHBOURS = 5
-
-
-@dataclass(frozen=True)
-class ExplainedHashtag:
-    """One recommended tag, its score, and where it was seen.
-
-    Args:
-        heat_map: a PNG for `overlay`'s use; None where the network has no convolutions.
-    """
-
-    tag: str
-    score: float
-    heat_map: bytes | None
-
-
-@dataclass(frozen=True)
-class SimilarPhoto:
-    """A training photo that looks like the one asked about.
-
-    Args:
-        id: the first 16 hex digits of its file's SHA-256.
-        similarity: cosine of the two photos' embeddings, as the index sees them.
-        tags: the model's tags that it carries.
-    """
-
-    id: str
-    similarity: float
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why a photo got its hashtags; there are no neighbours where the bundle has no index."""
-
-    hashtags: tuple[ExplainedHashtag, ...]
-    neighbours: tuple[SimilarPhoto, ...]
-
-    def body(self) -> dict[str, Any]:
-        """As JSON, with the pictures in base64."""
-        return {
-            "hashtags": [
-                {"tag": h.tag, "score": round(h.score, 4), "heat_map": _base64(h.heat_map)}
-                for h in self.hashtags
-            ],
-            "neighbours": [
-                asdict(photo) | {"similarity": round(photo.similarity, 4)}
-                for photo in self.neighbours
-            ],
-        }
 
 
 class Explainer:
@@ -102,7 +52,9 @@ class Explainer:
         inputs = self.recommender.transform(image)
         embeddings = self.recommender.embeddings(inputs.unsqueeze(0))
         [scores] = self.recommender.calibrated_scores(embeddings)
-        hashtags = self.recommender.top(scores, k=k, threshold=threshold, tag_filter=tag_filter)
+        hashtags = self.recommender.ranking.top(
+            scores, k=k, threshold=threshold, tag_filter=tag_filter
+        )
         return Explanation(
             hashtags=self._explained(hashtags, scores, inputs, image.size),
             neighbours=self._neighbours(embeddings),
@@ -153,7 +105,3 @@ class Explainer:
             )
             for similarity, row in zip(similarities, rows, strict=True)
         )
-
-
-def _base64(data: bytes | None) -> str | None:
-    return None if data is None else base64.b64encode(data).decode()

@@ -1,8 +1,10 @@
-"""Recommender: photos in, the best hashtags out. It knows nothing of HTTP or TorchServe."""
+"""Recommender: photos in, the best hashtags out, step by step in PyTorch.
 
-import logging
+The reference: what training and evaluation use, what explanations look into, and what `graph`
+makes the graph of that workers run. It knows nothing of HTTP or TorchServe.
+"""
+
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,21 +14,11 @@ from hashstagram.bundle import Bundle
 from hashstagram.decode import decode_image
 from hashstagram.model import detach_head
 from hashstagram.precision import choose_precision
+from hashstagram.ranking import Hashtag, Ranking
 from hashstagram.rgb import upright_rgb
-from hashstagram.tag_filter import NO_FILTER, TagFilter
 from hashstagram.transforms import eval_transform, min_side
 
-logger = logging.getLogger(__name__)
-
 Photo = bytes | Image.Image
-
-
-@dataclass(frozen=True)
-class Hashtag:
-    """One recommended tag, without the ``#``, and its score from 0 to 1."""
-
-    tag: str
-    score: float
 
 
 class Recommender:
@@ -54,10 +46,7 @@ class Recommender:
             InvalidBundleError: the bundle is incomplete, changed or inconsistent.
             ValueError: there is no such precision.
         """
-        bundle = Bundle.load(Path(directory), device=device)
-        for licence in bundle.config.noncommercial:
-            logger.warning("%s: not for commercial use (%s)", bundle.config.name, licence)
-        return cls(bundle, device, precision)
+        return cls(Bundle.load(Path(directory), device=device), device, precision)
 
     def save_pretrained(self, directory: Path | str) -> None:
         """Write the bundle into a directory, in single precision."""
@@ -130,42 +119,11 @@ class Recommender:
             scores = scores.lerp(votes, config.neighbours.weight * neighbours.known)
         return scores
 
-    def abstains(self, scores: torch.Tensor) -> bool:
-        """Whether one photo's scores are all too low: its best hashtags are guesses."""
-        return bool(self.bundle.config.calibration.abstains(scores.unsqueeze(0)).item())
-
-    def top(
-        self,
-        scores: torch.Tensor,
-        *,
-        k: int = 5,
-        threshold: float = 0.0,
-        tag_filter: TagFilter = NO_FILTER,
-    ) -> list[Hashtag]:
-        """The k best hashtags of one photo's scores that pass the filter, best first.
-
-        None is below the threshold.
-        """
-        if self.bundle.usage:
-            scores = self.bundle.usage(scores.unsqueeze(0))[0]
-        tags: Sequence[str] = self.bundle.hashtags.tags
-        if tag_filter:
-            allowed = tag_filter.allowed(tags)
-            scores, tags = scores[allowed], [tags[index] for index in allowed]
-        best = scores.topk(min(k, len(scores)))
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [Hashtag(tags[index], score) for index, score in pairs if score >= threshold]
-
-    def warm_up(self, batch_size: int) -> None:
-        """Take grey photos through all steps, so that the first real ones wait for nothing.
-
-        On a GPU in every batch size that may come, since libraries choose their kernels for each
-        anew; on the CPU in the smallest and the largest, since more would only delay the start.
-        """
-        photo = self.preprocess(Image.new("RGB", (256, 256), "grey"))
-        on_cpu = torch.device(self.device).type == "cpu"
-        for size in sorted({1, batch_size} if on_cpu else range(1, batch_size + 1)):
-            self.top(self.scores(photo.expand(size, -1, -1, -1))[0])
+    @property
+    def ranking(self) -> Ranking:
+        """From scores to hashtags."""
+        bundle = self.bundle
+        return Ranking(bundle.vocabulary, bundle.usage, bundle.config.calibration.abstain_below)
 
     def recommend(
         self, photos: Sequence[Photo], *, k: int = 5, threshold: float = 0.0
@@ -178,4 +136,4 @@ class Recommender:
         if not photos:
             return []
         scores = self.scores(torch.stack([self.preprocess(photo) for photo in photos]))
-        return [self.top(row, k=k, threshold=threshold) for row in scores]
+        return [self.ranking.top(row, k=k, threshold=threshold) for row in scores]

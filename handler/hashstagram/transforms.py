@@ -1,12 +1,20 @@
-"""Transforms: a decoded photo to the model's input, the same in training and serving."""
+"""Transforms: a decoded photo to the model's input, the same in training and serving.
+
+PyTorch is imported by what makes tensors only: a worker without it starts sooner and takes a third
+of the memory.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from PIL import Image
-from torchvision.transforms.v2.functional import normalize
+
+if TYPE_CHECKING:
+    import torch
+
+Pixels = npt.NDArray[np.uint8]  # (S, S, 3), or (N, S, S, 3)
 
 _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -59,19 +67,36 @@ def crop_box(width: int, height: int, config: TransformConfig) -> tuple[float, f
     return left, top, left + kept_width, top + kept_height
 
 
-def to_tensor(image: Image.Image, config: TransformConfig) -> torch.Tensor:
-    """An RGB picture to a normalised float tensor of shape (3, height, width)."""
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (3, height, width), uint8
-    tensor: torch.Tensor = normalize(pixels.float() / 255, list(config.mean), list(config.std))
-    return tensor
-
-
-def eval_transform(image: Image.Image, config: TransformConfig) -> torch.Tensor:
-    """An RGB picture to the model's input of shape (3, input_size, input_size)."""
+def to_pixels(image: Image.Image, config: TransformConfig) -> Pixels:
+    """The part of an RGB picture that the model sees, at its size: (S, S, 3)."""
     size = (config.input_size, config.input_size)
     # Crop and resize in one step: no pixel outside the crop is touched.
-    square = image.resize(size, config.resample, box=crop_box(*image.size, config))
-    return to_tensor(square, config)
+    return np.array(image.resize(size, config.resample, box=crop_box(*image.size, config)))
+
+
+def normalised(pixels: "torch.Tensor", config: TransformConfig) -> "torch.Tensor":
+    """Bytes of shape (…, height, width, 3) to normalised floats (…, 3, height, width)."""
+    import torch
+
+    mean, std = (
+        torch.tensor(values, device=pixels.device)[:, None, None]
+        for values in (config.mean, config.std)
+    )
+    return (pixels.movedim(-1, -3).float() / 255 - mean) / std
+
+
+def to_tensor(image: Image.Image, config: TransformConfig) -> "torch.Tensor":
+    """An RGB picture to a normalised float tensor of shape (3, height, width)."""
+    import torch
+
+    return normalised(torch.from_numpy(np.array(image)), config)
+
+
+def eval_transform(image: Image.Image, config: TransformConfig) -> "torch.Tensor":
+    """An RGB picture to the model's input of shape (3, input_size, input_size)."""
+    import torch
+
+    return normalised(torch.from_numpy(to_pixels(image, config)), config)
 
 
 def min_side(config: TransformConfig) -> int:

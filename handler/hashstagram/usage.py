@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from hashstagram.errors import InvalidBundleError
 from hashstagram.vocabulary import Vocabulary
+
+Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -23,18 +25,19 @@ class Usage:
     """
 
     hashtags: Vocabulary
-    shares: Tensor
+    shares: Scores
 
-    def __call__(self, scores: Tensor) -> Tensor:
-        """Scores of the model's tags (N, tags) to those of hashtags (N, hashtags).
+    def __call__(self, scores: Scores) -> Scores:
+        """One photo's scores of the model's tags (tags,) to those of hashtags (hashtags,).
 
         A hashtag is as likely as its best reason, so that several weak ones do not add up.
         """
-        return (scores.unsqueeze(1) * self.shares).amax(dim=2)
+        best: Scores = (scores * self.shares).max(axis=1)
+        return best
 
-    def reason(self, hashtag: int, scores: Tensor) -> int:
+    def reason(self, hashtag: int, scores: npt.ArrayLike) -> int:
         """The model's tag that a hashtag's score comes from, given a photo's scores (tags,)."""
-        return int((scores * self.shares[hashtag]).argmax())
+        return int((np.asarray(scores) * self.shares[hashtag]).argmax())
 
     @classmethod
     def of(cls, shares: Mapping[str, Mapping[str, float]], vocabulary: Vocabulary) -> "Usage":
@@ -43,7 +46,7 @@ class Usage:
         Raises:
             KeyError, ValueError: the model has no such tag, or a share is not from 0 to 1.
         """
-        matrix = torch.zeros(len(shares), len(vocabulary))
+        matrix = np.zeros((len(shares), len(vocabulary)), np.float32)
         for row, reasons in enumerate(shares.values()):
             for tag, share in reasons.items():
                 matrix[row, vocabulary.index[tag]] = share

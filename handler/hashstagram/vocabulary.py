@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from hashstagram.errors import InvalidBundleError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,10 @@ class Vocabulary:
         kept.sort(key=lambda tag: (-counts[tag], tag))
         return cls(tuple(kept[:max_tags]))
 
-    def encode(self, tags: Iterable[str]) -> torch.Tensor:
+    def encode(self, tags: Iterable[str]) -> "torch.Tensor":
         """A multi-hot float vector of shape (len(self),); tags that are not known are dropped."""
+        import torch  # see hashstagram.transforms
+
         target = torch.zeros(len(self))
         known = [self.index[tag] for tag in tags if tag in self.index]
         target[known] = 1.0
@@ -64,7 +68,7 @@ class Vocabulary:
         """The tags at these class indices."""
         return [self.tags[index] for index in indices]
 
-    def mask(self, tags: Iterable[str]) -> torch.Tensor:
+    def mask(self, tags: Iterable[str]) -> "torch.Tensor":
         """A boolean vector of shape (len(self),): true where the tag is one of ``tags``."""
         return self.encode(tags).bool()
 

@@ -65,7 +65,11 @@ def listed(archive: Path) -> Path:
 
 def seal(contents: Contents) -> None:
     """Make the bundle's own checksums fit again."""
-    bundle = [n for n in contents if n.endswith((".json", ".safetensors")) and "/" not in n]
+    bundle = [
+        n
+        for n in contents
+        if n.endswith((".json", ".safetensors", ".xml", ".bin")) and "/" not in n
+    ]
     lines = [f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in bundle]
     contents["SHA256SUMS"] = "".join(lines).encode()
 
@@ -113,6 +117,8 @@ ONLY = "only handler, settings and bundle go in"
 SPOILS: dict[str, tuple[Spoil, str]] = {
     **{kind: (add(f"model.{kind}", pickled()), ONLY) for kind in KINDS},
     "pickle-as-weights": (replace("weights.safetensors", pickled()), "not what its name says"),
+    "pickle-as-graph": (replace("graph.xml", pickled()), "not what its name says"),
+    "other-numbers": (add("weights.bin"), "only handler, settings and bundle go in"),
     "zip-as-weights": (replace("weights.safetensors", zipped_pickle()), "not what its name says"),
     "pickle-as-json": (replace("config.json", pickled()), "not what its name says"),
     "requirements": (add("requirements.txt", b"evil"), ONLY),

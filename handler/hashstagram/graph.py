@@ -1,0 +1,110 @@
+"""Graph: a bundle's whole way from pixels to scores as one OpenVINO model, traced from PyTorch's.
+
+It is data, in two files: layers in XML, weights beside it. A worker runs it without PyTorch.
+
+Run: python -m hashstagram.graph BUNDLE OUT, which writes what goes into an archive: the bundle in
+single precision, so that workers can share the weights, with its graph.
+"""
+
+import argparse
+import logging
+import shutil
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import openvino
+import torch
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+from torch import Tensor, nn
+
+from hashstagram.bundle import Bundle
+from hashstagram.checksums import write_checksums
+from hashstagram.errors import InvalidBundleError
+from hashstagram.files import FILES, GRAPH, GRAPH_WEIGHTS
+from hashstagram.recommender import Recommender
+from hashstagram.transforms import normalised
+
+logger = logging.getLogger(__name__)
+
+
+class _Scorer(nn.Module):
+    """Pixels (N, S, S, 3) to scores (N, tags), with all steps between."""
+
+    def __init__(self, recommender: Recommender) -> None:
+        super().__init__()
+        self.backbone = recommender.backbone  # named here, so that their layers are in the trace
+        self.head = recommender.head
+        self.recommender = recommender
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        inputs = normalised(pixels, self.recommender.bundle.config.transform)
+        return self.recommender.scores(inputs)
+
+
+def build_graph(bundle: Bundle) -> openvino.Model:
+    """The graph for batches of any size, in the bundle's precision.
+
+    Raises:
+        RuntimeError: the network does something that OpenVINO cannot.
+    """
+    size = bundle.config.transform.input_size
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    scorer = _Scorer(Recommender(bundle)).eval()
+    scorer(example)  # what is cached between calls is no part of the trace then
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's, about sizes that do not change here
+        traced = torch.jit.trace(scorer, example, check_trace=False)  # type: ignore[no-untyped-call]
+        # Not openvino.convert_model: that one tells its makers about each conversion.
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        decoder = TorchScriptPythonDecoder(traced)  # which must outlive the conversion
+        graph: openvino.Model = frontend.convert(frontend.load(decoder))
+    graph.reshape([-1, size, size, 3])
+    return graph
+
+
+def save_graph(graph: openvino.Model, directory: Path) -> None:
+    """Write the two files; weights in single precision go into half, as a bundle's do."""
+    openvino.save_model(graph, directory / GRAPH, compress_to_fp16=True)
+
+
+def expand(directory: Path, out: Path) -> None:
+    """Write a bundle as workers use it: see above.
+
+    A network that OpenVINO cannot run, or that runs faster in PyTorch, goes without a graph.
+
+    Raises:
+        InvalidBundleError: the bundle is incomplete, changed or inconsistent.
+    """
+    bundle = Bundle.load(directory)
+    bundle.save(out)
+    if (directory / GRAPH).exists():  # quantised by export
+        for name in (GRAPH, GRAPH_WEIGHTS):
+            shutil.copy(directory / name, out / name)
+    elif bundle.config.engine.chosen != "pytorch":
+        try:
+            save_graph(build_graph(bundle), out)
+        except RuntimeError as err:
+            logger.warning("no graph, PyTorch will run the network: %s", err)
+    write_checksums(out, FILES)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Expand one bundle; exit 1 with a sentence on stderr when it is not sound."""
+    parser = argparse.ArgumentParser(description="Write a bundle as it goes into an archive.")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args(argv)
+    logging.basicConfig(format="%(message)s")
+    try:
+        expand(args.bundle, args.out)
+    except (InvalidBundleError, OSError) as err:
+        print(f"refused: {err}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

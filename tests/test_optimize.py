@@ -1,0 +1,79 @@
+"""What runs a network is chosen by what was measured, and travels with the bundle."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hashstagram.bundle import Bundle, BundleConfig, check_bundle
+from hashstagram.checksums import write_checksums
+from hashstagram.engine import GraphEngine
+from hashstagram.files import CONFIG, FILES, GRAPH, GRAPH_WEIGHTS
+from hashstagram.graph import build_graph, expand, save_graph
+from hashstagram.predictor import Predictor
+from tests.test_build_mar import build
+from training import optimize
+from training.harrison import DataError
+from training.optimize import Trial, choose, quantise
+from training.prepare import open_photoset
+
+
+@pytest.mark.parametrize(
+    ("int8", "chosen"),
+    [
+        (Trial(1.0, 4.0, 59.8, 4.9), "int8"),
+        (Trial(1.0, 4.0, 59.6, 4.9), "float"),
+        (Trial(1.0, 9.0, 60.0, 4.9), "float"),
+    ],
+    ids=["faster", "too-inaccurate", "hardly-faster"],
+)
+def test_the_fastest_that_is_accurate_enough_is_chosen(int8: Trial, chosen: str) -> None:
+    pytorch, graph = Trial(20.0, 20.0, 60.0, 5.0), Trial(12.0, 10.0, 60.0, 5.0)
+    assert choose({"pytorch": pytorch, "float": graph, "int8": int8}) == chosen
+    slow = replace(graph, batch_ms=30.0)
+    assert choose({"pytorch": pytorch, "float": slow, "int8": slow}) == "pytorch"
+
+
+@pytest.fixture(scope="module")
+def eight_bits(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small bundle's graph in eight bits, calibrated on noise."""
+    folder = tmp_path_factory.mktemp("int8")
+    noise = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
+    save_graph(quantise(build_graph(bundle), noise), folder)
+    return folder
+
+
+def test_a_graph_in_eight_bits_goes_into_the_archive(
+    bundle_dir: Path, eight_bits: Path, tmp_path: Path, jpeg: bytes
+) -> None:
+    for name in (GRAPH, GRAPH_WEIGHTS):
+        shutil.copy(eight_bits / name, bundle_dir / name)
+    write_checksums(bundle_dir, FILES)
+    expand(bundle_dir, tmp_path / "out")
+    assert (tmp_path / "out" / GRAPH).read_bytes() == (eight_bits / GRAPH).read_bytes()
+    predictor = Predictor.load(tmp_path / "out")
+    assert isinstance(predictor.engine, GraphEngine)
+    [found] = predictor.scores(predictor.preprocess(jpeg)[None])
+    [expected] = predictor.recommender.recommend([jpeg], k=3)
+    assert predictor.ranking.top(found, k=1)[0].tag in {hashtag.tag for hashtag in expected}
+
+
+def test_the_choice_is_in_the_bundle_and_the_bundle_is_whole(
+    bundle_dir: Path, harrison_root: Path, tmp_path: Path
+) -> None:
+    choice = optimize.optimize(bundle_dir, [open_photoset(harrison_root)])
+    check_bundle(bundle_dir)
+    assert BundleConfig.load(bundle_dir / CONFIG).engine == choice
+    assert set(choice.measured["engines"]) == {"pytorch", "float", "int8"}
+    assert choice.measured["engines"]["float"]["overlap"] > 4.9
+    assert (bundle_dir / GRAPH).exists() == (choice.chosen == "int8")
+    done = build(bundle_dir, tmp_path / "x.mar")
+    assert done.returncode == 0, done.stderr
+    assert f"workers use **{choice.chosen}**" in optimize.table(choice)
+
+
+def test_without_photos_nothing_is_chosen(bundle_dir: Path) -> None:
+    with pytest.raises(DataError, match="needs photos"):
+        optimize.optimize(bundle_dir, [])
