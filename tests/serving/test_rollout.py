@@ -32,7 +32,7 @@ pytestmark = pytest.mark.serving
 
 API = {"enable_model_api": "true"}
 QUICK = Terms(watch=2.0, slowdown=100.0)  # the machine is busy with the callers
-CLIENTS = 4
+CLIENTS = 2
 # Each worker answers the smoke photos, and from its third request on raises.
 FAILS_LATER = b"""
 
@@ -49,11 +49,11 @@ HashtagHandler.handle = _counted(HashtagHandler.handle)
 
 
 def version(contents: Contents, number: str) -> Contents:
-    """The same model under another version; what nobody waits for is gone after six seconds."""
+    """The same model under another version; what nobody waits for is gone after twelve seconds."""
     made = dict(contents)
     manifest(modelVersion=number)(made)
     settings = made["model-config.yaml"]
-    made["model-config.yaml"] = settings.replace(b"responseTimeout: 20", b"responseTimeout: 6 ")
+    made["model-config.yaml"] = settings.replace(b"responseTimeout: 20", b"responseTimeout: 10")
     return made
 
 
