@@ -1,4 +1,4 @@
-"""HashStagram's client: photos to a server, hashtags back. Needs requests and nothing else."""
+"""HashStagram's client: photos to a server, hashtags back, and another model in its place."""
 
 from hashstagram_client.batch import Outcome
 from hashstagram_client.client import HashtagClient

@@ -12,7 +12,7 @@ SUFFIXES = frozenset(
 
 def is_one_photo(name: str) -> bool:
     """Whether it stands for itself and not for what is found by it."""
-    return is_url(name) or (Path(name).exists() and not Path(name).is_dir()) or not has_magic(name)
+    return is_url(name) or not (Path(name).is_dir() or _is_pattern(name))
 
 
 def is_url(name: str) -> bool:
@@ -33,10 +33,14 @@ def _find(name: str) -> Iterator[str]:
         yield name
     elif Path(name).is_dir():
         yield from sorted(map(str, filter(_is_photo, Path(name).rglob("*"))))
-    elif has_magic(name) and not Path(name).exists():
+    elif _is_pattern(name):
         yield from (path for path in sorted(glob(name, recursive=True)) if Path(path).is_file())
     else:
         yield name
+
+
+def _is_pattern(name: str) -> bool:
+    return has_magic(name) and not Path(name).exists()
 
 
 def _is_photo(path: Path) -> bool:
