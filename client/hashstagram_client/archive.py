@@ -106,18 +106,21 @@ class Shelf:
             ArchiveRefusedError: it has changed since it was read.
             OSError: the disk is full, say; then nothing has changed.
         """
-        store = self.archive.parent
-        next_one, before = store / f"{self.archive.name}.part", store / "previous.part"
-        new.copy(next_one)
-        shutil.copyfile(self.stores[0] / self.archive.name, before)
-        entries = {self.archive.name: new.sha256, self.previous.name: sha256(before)}
-        _list(store, listed(store) | entries)
-        os.replace(before, self.previous)
-        os.replace(next_one, self.archive)
-        for folder in self.stores:
-            part = folder / f"{self.archive.name}.part"
-            shutil.copyfile(self.archive, part)
-            os.replace(part, folder / self.archive.name)
+        folder, now = self.archive.parent, self.stores[0] / self.archive.name
+        places = [self.archive, *(store / self.archive.name for store in self.stores)]
+        parts = {place: place.with_suffix(".part") for place in (self.previous, *places)}
+        try:  # what may fail comes first: half of it would be loaded in one place and not in others
+            shutil.copyfile(now, parts[self.previous])
+            for place in places:
+                new.copy(parts[place])
+            entries = {self.archive.name: new.sha256, self.previous.name: sha256(now)}
+            _list(folder, listed(folder) | entries)
+        except BaseException:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
+            raise
+        for place, part in parts.items():
+            os.replace(part, place)
 
 
 def sha256(path: Path) -> str:

@@ -9,7 +9,12 @@ from statistics import median
 
 from hashstagram_client.archive import Archive, Shelf
 from hashstagram_client.drain import Drain
-from hashstagram_client.errors import ClientError, RolloutFailedError
+from hashstagram_client.errors import (
+    ClientError,
+    ConnectionFailedError,
+    RegistrationOffError,
+    RolloutFailedError,
+)
 from hashstagram_client.terms import Comparison, Rollout, Terms
 from hashstagram_client.torchserve import TorchServe
 from hashstagram_client.versions import ModelVersion
@@ -59,6 +64,8 @@ class Change:
         """
         started = time.monotonic()
         with self._undone_on_failure():
+            for photo in photos:  # they have to be photos, whoever looks at them
+                self._ask(self.instances[0], photo, self.old)
             self._load()
             comparison = self._compare(photos) if photos else None
             drains = self._switch()
@@ -75,6 +82,8 @@ class Change:
     def _undone_on_failure(self) -> Iterator[None]:
         try:
             yield
+        except RegistrationOffError:  # nothing has been done yet
+            raise
         except BaseException as err:
             self.report(f"going back to {self.old}: {err or type(err).__name__}")
             left = self._undo()
@@ -278,13 +287,20 @@ def unregister_when_drained(drain: Drain, limit: float) -> bool:
         limit: seconds.
     """
     deadline = time.monotonic() + limit
-    while not drain.is_over():
+    while not _is_over(drain):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL)
     if drain.instance.version(drain.model, drain.version):
         drain.instance.unregister(drain.model, drain.version)
     return True
+
+
+def _is_over(drain: Drain) -> bool:
+    try:
+        return drain.is_over()
+    except ConnectionFailedError:  # it starts again
+        return False
 
 
 def _reason(instance: TorchServe) -> str:

@@ -208,7 +208,7 @@ def test_the_operator_is_told_what_is_missing(
     beside(tmp_path, monkeypatch, {**asdict(instance), "front": None})
     new = store(tmp_path / "store", version(contents, "2.0"), "2.mar")
     with ManagementClient() as manager:
-        with pytest.raises(RolloutFailedError, match="enable_model_api=true"):
+        with pytest.raises(RegistrationOffError, match="enable_model_api=true"):
             manager.rollout("hashtags", new, smoke_photos=[jpeg])
         with pytest.raises(RegistrationOffError, match=r"operator\.properties"):
             manager.register(str(new))
