@@ -63,9 +63,8 @@ class Change:
             RolloutFailedError: the old version is the default as before; the message says why.
         """
         started = time.monotonic()
+        self._check_photos(photos)
         with self._undone_on_failure():
-            for photo in photos:  # they have to be photos, whoever looks at them
-                self._ask(self.instances[0], photo, self.old)
             self._load()
             comparison = self._compare(photos) if photos else None
             drains = self._switch()
@@ -85,7 +84,7 @@ class Change:
         except RegistrationOffError:  # nothing has been done yet
             raise
         except BaseException as err:
-            self.report(f"going back to {self.old}: {err or type(err).__name__}")
+            self.report(f"going back to {self.old}: {str(err) or type(err).__name__}")
             left = self._undo()
             if not isinstance(err, ClientError | OSError):
                 raise
@@ -94,6 +93,18 @@ class Change:
                 f"{self.model} {self.new} was not rolled out, {self.old} serves as before: {err}"
                 f"{rest}"
             ) from err
+
+    def _check_photos(self, photos: Sequence[bytes]) -> None:
+        """See that the old version has an answer to each.
+
+        Raises:
+            RolloutFailedError: it has not; nothing has been touched.
+        """
+        for number, photo in enumerate(photos, 1):
+            try:
+                self._ask(self.instances[0], photo, self.old)
+            except ClientError as err:
+                raise RolloutFailedError(f"smoke photo {number} of {len(photos)}: {err}") from err
 
     def _load(self) -> None:
         """Have all instances run the new version beside the old one, in as many workers."""

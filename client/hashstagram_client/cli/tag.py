@@ -16,7 +16,8 @@ from hashstagram_client.cli.command import FAILED
 from hashstagram_client.cli.options import json_option, server_options, top_option
 from hashstagram_client.cli.output import progress_bar, show_hashtags
 from hashstagram_client.client import HashtagClient
-from hashstagram_client.errors import ConnectionFailedError
+from hashstagram_client.errors import ConnectionFailedError, RequestRefusedError
+from hashstagram_client.record import FINAL
 from hashstagram_client.results import Recommendation
 
 RETRIES = 3  # for one photo: a server that is not there shall be reported in a second
@@ -141,7 +142,12 @@ def command(
     single = len(photo) == 1 and photos.is_one_photo(photo[0]) and output is None
     if single:
         with HashtagClient(url, token, timeout=timeout, retries=RETRIES, shrink=shrink) as client:
-            recommendation = client.recommend(photo[0], **options)
+            try:
+                recommendation = client.recommend(photo[0], **options)
+            except RequestRefusedError as err:
+                if err.status not in FINAL:
+                    raise
+                raise click.ClickException(f"{photo[0]}: {err}") from err
         form.show_one(recommendation)
         errors = Errors()
         if write_xmp:
