@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import exiv2
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.faults import FaultyServer, digest, tag_of
+from hashstagram_client.cli.explain import overlay
 from hashstagram_client.cli.keywords import KeywordsError, add_keywords, read_keywords
 from tests.conftest import clean_environment
 
@@ -240,6 +242,35 @@ def test_what_takes_no_keywords_stays_as_it_is(tmp_path: Path, picture: Image.Im
             add_keywords(tmp_path / name, ["beach"])
         assert (tmp_path / name).read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_heat_map_lies_over_the_upright_photo(tmp_path: Path) -> None:
+    lying = Image.new("L", (40, 20), 200)
+    exif = lying.getexif()
+    exif[274] = 6  # to be turned by a quarter: 20 wide, 40 high
+    lying.save(tmp_path / "a.jpg", exif=exif)
+    heat = Image.new("RGBA", (2, 4), (0, 0, 0, 0))
+    heat.paste((255, 0, 0, 255), (0, 0, 2, 2))
+    buffer = BytesIO()
+    heat.save(buffer, "PNG")
+    overlay(str(tmp_path / "a.jpg"), buffer.getvalue(), tmp_path / "heat.png")
+    with Image.open(tmp_path / "heat.png") as seen:
+        assert seen.size == (20, 40)
+        assert seen.getpixel((10, 2)) == (255, 0, 0)
+        assert seen.getpixel((10, 37)) == (200, 200, 200)
+
+
+def test_doctor_says_what_to_do(run: Run, server: FaultyServer) -> None:
+    well = run("doctor")
+    assert well.returncode == 0
+    assert {"ok\tready", "ok\tmodel"} <= {
+        line[: len("ok\tready")] for line in well.stdout.splitlines()
+    }
+    away = json.loads(run("doctor", "--json", HASHSTAGRAM_URL="http://127.0.0.1:9").stdout)
+    [ready] = [finding for finding in away if finding["what"] == "ready"]
+    assert ready["well"] is False
+    assert "make demo" in ready["advice"]
+    assert run("doctor", "--url", "http://127.0.0.1:9").returncode == 1
 
 
 def test_the_command_writes_keywords(run: Run, tmp_path: Path, jpeg: bytes) -> None:
