@@ -1,5 +1,6 @@
 """Rollout: another version takes over while people use the server, or nothing changes."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -327,5 +328,5 @@ def _reason(instance: TorchServe) -> str:
 
 
 def _message(line: str) -> str:
-    """What comes after the exception's name, in a log of JSON lines."""
-    return line.partition("Error: ")[2].split('"')[0].strip()
+    """What comes after the first exception's name, in a log of JSON lines."""
+    return re.split(r'"|\\n', line.partition("Error: ")[2])[0].strip()
