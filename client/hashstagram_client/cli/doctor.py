@@ -26,10 +26,10 @@ SKEW = 60.0  # seconds that two clocks may differ
 PIXEL = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 )
-EXTRAS = {
-    "shrink": ("PIL", "large photos travel smaller"),
-    "xmp": ("exiv2", "--write-xmp"),
-    "words": ("wordsegment", "--camel-case tells words apart"),
+EXTRAS = {  # of this package: the module, what to install for it, what it is good for
+    "shrink": ("PIL", "pillow", "large photos travel smaller"),
+    "xmp": ("exiv2", "exiv2", "--write-xmp"),
+    "words": ("wordsegment", "wordsegment", "--camel-case tells words apart"),
 }
 
 
@@ -80,12 +80,13 @@ def examine(url: str | None, token: str | None, timeout: float) -> Iterator[Find
     yield _key(connection, token)
     yield from _answers(connection, timeout)
     yield from _instances()
-    for extra, (module, use) in EXTRAS.items():
+    for extra, (module, package, use) in EXTRAS.items():
         if find_spec(module):
             yield Finding(f"extra {extra}", None, f"{use}: yes")
         else:
-            advice = f"if you want it: pip install 'hashstagram-client[{extra}]'"
-            yield Finding(f"extra {extra}", None, f"{use}: no", advice)
+            yield Finding(
+                f"extra {extra}", None, f"{use}: no", f"pip install {package}, if you like"
+            )
 
 
 def _origin(url: str | None) -> str:

@@ -74,7 +74,7 @@ def _check_output(output: Path) -> None:
     try:
         from PIL import Image
     except ImportError as err:
-        raise click.UsageError("-o needs Pillow: pip install 'hashstagram-client[shrink]'") from err
+        raise click.UsageError("-o needs Pillow: pip install pillow") from err
     if output.suffix.lower() not in Image.registered_extensions():
         raise click.UsageError(f"{output}: give it a name that ends in .png or .jpg")
 

@@ -32,9 +32,7 @@ def check_installed() -> None:
     try:
         import exiv2  # noqa: F401
     except ImportError as err:
-        raise click.UsageError(
-            "--write-xmp needs exiv2: pip install 'hashstagram-client[xmp]'"
-        ) from err
+        raise click.UsageError("--write-xmp needs exiv2: pip install exiv2") from err
 
 
 def add_keywords(photo: Path, tags: Sequence[str]) -> list[str]:
