@@ -21,7 +21,7 @@ from hashstagram_client.torchserve import TorchServe
 from hashstagram_client.versions import ModelVersion
 
 POLL = 0.5  # seconds
-DEATHS = 2  # of each worker while it loads: then its version is one that does not load
+DEATHS = 3  # of each worker while it loads: then its version is one that does not load
 DRAIN_LIMIT = 300.0  # seconds; somebody may ask for the old version by its number for ever
 HEADROOM = 0.05  # seconds that a new version may always be slower: milliseconds are noise
 STRAY = 1  # failed requests that prove nothing
@@ -263,10 +263,12 @@ def load(instance: TorchServe, archive: Archive, workers: int, timeout: float) -
         raise RolloutFailedError("archives can only be placed beside the server")
     with archive.placed(instance.store) as name:
         instance.register(archive.model, name)
-    if workers > 1:
-        instance.scale(archive.model, archive.version, workers)
     try:
-        return _ready(instance, archive, workers, timeout)
+        ready = _ready(instance, archive, 1, timeout)
+        if workers > 1:  # one first: to load is hard work, and others use the machine
+            instance.scale(archive.model, archive.version, workers)
+            ready = _ready(instance, archive, workers, timeout)
+        return ready
     except RolloutFailedError:
         if instance.version(archive.model, archive.version):
             instance.unregister(archive.model, archive.version)
