@@ -139,21 +139,9 @@ def command(
         "exclude": exclude,
         "include": include,
     }
-    single = len(photo) == 1 and photos.is_one_photo(photo[0]) and output is None
-    if single:
+    if len(photo) == 1 and photos.is_one_photo(photo[0]) and output is None:
         with HashtagClient(url, token, timeout=timeout, retries=RETRIES, shrink=shrink) as client:
-            try:
-                recommendation = client.recommend(photo[0], **options)
-            except RequestRefusedError as err:
-                if err.status not in FINAL:
-                    raise
-                raise click.ClickException(f"{photo[0]}: {err}") from err
-        form.show_one(recommendation)
-        errors = Errors()
-        if write_xmp:
-            write_keywords(photo[0], recommendation, errors)
-        errors.show()
-        return FAILED if errors.lines else 0
+            return tag_one(photo[0], client, options, form, write_xmp)
     found = photos.find(photo)
     if not found:
         raise FileNotFoundError(2, "no photos there", " ".join(photo))
@@ -165,6 +153,28 @@ def command(
             return tag_many(found, outcomes, form, output, write_xmp)
         except ValueError as err:
             raise click.UsageError(f"{output}: {err}") from err
+
+
+def tag_one(
+    photo: str, client: HashtagClient, options: dict[str, Any], form: Form, write_xmp: bool
+) -> int:
+    """Show the only photo's hashtags; the exit code.
+
+    Raises:
+        click.ClickException: the photo is refused.
+    """
+    try:
+        recommendation = client.recommend(photo, **options)
+    except RequestRefusedError as err:
+        if err.status not in FINAL:
+            raise
+        raise click.ClickException(f"{photo}: {err}") from err
+    form.show_one(recommendation)
+    errors = Errors()
+    if write_xmp:
+        write_keywords(photo, recommendation, errors)
+    errors.show()
+    return FAILED if errors.lines else 0
 
 
 def tag_many(
