@@ -4,6 +4,8 @@ Run: python -m benchmarks.client faults --calls 10000
      python -m benchmarks.client shrink --photos DIR
      python -m benchmarks.client folder --photos DIR
      python -m benchmarks.client start
+     python -m benchmarks.client rollout
+     python -m benchmarks.client tokens
 """
 
 import argparse
@@ -14,21 +16,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import chdir, contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from statistics import mean, median
+from threading import Event
 
 import numpy as np
 import requests
 from PIL import Image
 
 from benchmarks.faults import FaultyServer, digest, tag_of
+from benchmarks.reliability.stage import photos as sunsets
+from benchmarks.rollout import rollout
 from benchmarks.slow_line import SlowLine
 from hashstagram_client import (
     ClientError,
@@ -123,10 +129,10 @@ def phone_photo(path: Path, dice: np.random.Generator) -> bytes:
 
 
 @contextmanager
-def served() -> Iterator[Instance]:
+def served(**settings: str) -> Iterator[Instance]:
     """The archive of `make mar`, served as long as the context lasts."""
     with tempfile.TemporaryDirectory() as run:
-        instance = Instance.start(ARCHIVE, Path(run, "torchserve"))
+        instance = Instance.start(ARCHIVE, Path(run, "torchserve"), settings=settings)
         try:
             yield instance
         finally:
@@ -189,6 +195,38 @@ def folder(instance: Instance, paths: Sequence[Path], output: Path) -> float:
     return len(paths) / (time.monotonic() - started)
 
 
+def tokens(minutes: float, clients: int) -> None:
+    """Print what callers beside the server notice of keys that live for one minute."""
+    with served(token_expiration_min="1") as instance, tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / ".run").mkdir()
+        state = {**asdict(instance), "front": None}
+        (Path(folder) / ".run" / "server.json").write_text(json.dumps(state))
+        keys, failures, over = set(), Counter[str](), Event()
+
+        def ask(_: int) -> int:
+            calls = 0
+            while not over.is_set():
+                try:
+                    client.recommend(photo)
+                except ClientError as err:
+                    failures[f"{type(err).__name__}: {err}"] += 1
+                calls += 1
+            return calls
+
+        photo, *_ = sunsets()
+        with chdir(folder), HashtagClient(retries=0) as client, ThreadPoolExecutor(clients) as pool:
+            calls = [pool.submit(ask, number) for number in range(clients)]
+            end = time.monotonic() + 60 * minutes
+            while time.monotonic() < end:
+                keys.add(json.loads(Path(instance.key_file).read_text())["inference"]["key"])
+                time.sleep(0.5)
+            over.set()
+            total = sum(call.result() for call in calls)
+    print(f"{total} calls in {minutes:g} min, {len(keys)} keys, {sum(failures.values())} failed")
+    for failure, count in failures.most_common(5):
+        print(f"  {count} × {failure}")
+
+
 def start(rounds: int = 11) -> None:
     """Print how long the import and the command's help take, each in fresh processes."""
     for what, arguments in {
@@ -233,6 +271,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     faulty.add_argument("--share", type=float, default=0.2, help="of faults: %(default)s")
     faulty.add_argument("--timeout", type=float, default=30.0, help="seconds: %(default)s")
     commands.add_parser("start", help="how long the import takes")
+    change = commands.add_parser("rollout", help="a new version and the way back, under load")
+    change.add_argument("--requests", type=int, default=2000, help="default: %(default)s")
+    change.add_argument("--clients", type=int, default=16, help="default: %(default)s")
+    expiry = commands.add_parser("tokens", help="keys that expire each minute, under load")
+    expiry.add_argument("--minutes", type=float, default=5.0, help="default: %(default)s")
+    expiry.add_argument("--clients", type=int, default=16, help="default: %(default)s")
     slow = commands.add_parser("shrink", help="what smaller photos change and save")
     slow.add_argument("--megabits", type=float, default=10.0, help="a second: %(default)s")
     slow.add_argument("--timed", type=int, default=10, help="photos sent slowly: %(default)s")
@@ -247,6 +291,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if args.command == "start":
         start()
+        return 0
+    if args.command == "rollout":
+        rollout(ARCHIVE, args.requests, args.clients)
+        return 0
+    if args.command == "tokens":
+        tokens(args.minutes, args.clients)
         return 0
     paths = sorted(args.photos.rglob("*.jpg"))
     chosen = random.Random(0).sample(paths, min(args.count, len(paths)))

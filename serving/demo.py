@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hashstagram_client import ClientError, HashtagClient
-from hashstagram_client.cli import table
+from hashstagram_client.cli.output import table
 from serving import server
 from serving.front import Front
 from serving.instance import RUN, StartError
@@ -72,7 +72,7 @@ def tag(served: server.Server, photo: Path) -> None:
         instance = served.instances[0] if isinstance(served, Front) else served
         connection = instance.inference, instance.key("inference")
     with HashtagClient(*connection) as client:
-        print(table(client.recommend(photo)))
+        print(table(client.recommend(photo).hashtags))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -169,7 +169,7 @@ class Front:
         held = [c for c in connections if c.status == psutil.CONN_ESTABLISHED and c.laddr]
         return sum(c.laddr.port == port for c in held if c.laddr)
 
-    def restart(self, report: Callable[[str], None] = lambda line: None) -> "Front":
+    def restart(self, report: Callable[[str], None] = lambda line: None) -> None:
         """Restart the instances one after the other, so that callers notice nothing.
 
         Raises:
@@ -182,12 +182,6 @@ class Front:
             raise StartError(str(err)) from err
         for instance in self.instances:
             self._restart(instance, report)
-        return replace(
-            self,
-            instances=tuple(
-                replace(i, archive_mtime=Path(i.archive).stat().st_mtime) for i in self.instances
-            ),
-        )
 
     def _restart(self, instance: Instance, report: Callable[[str], None]) -> None:
         name, gate = Path(instance.run).name, Gate(Path(instance.run))

@@ -57,7 +57,7 @@ class Instance:
         inference: base URL; likewise management and metrics.
         key_file: TorchServe's access keys; it makes new ones at every start.
         pid: the java process, leader of its own process group.
-        archive: the .mar that is served, and `archive_mtime` when it was built.
+        archive: the .mar that is served; `store` holds what a start loads of it.
         run: folder of configuration, keys and logs.
         tmp: the private temporary directory, removed by `stop`.
     """
@@ -69,7 +69,6 @@ class Instance:
     key_file: str
     pid: int
     archive: str
-    archive_mtime: float
     run: str
     tmp: str
 
@@ -129,7 +128,6 @@ class Instance:
             key_file=str(run / "key_file.json"),
             pid=0,
             archive=str(archive),
-            archive_mtime=archive.stat().st_mtime,
             run=str(run),
             tmp=str(tmp),
             **urls,

@@ -4,6 +4,7 @@ Run: python -m serving.server start | serve | restart | stop | status | key
 """
 
 import argparse
+import filecmp
 import json
 import logging
 import os
@@ -110,9 +111,8 @@ def restart() -> Front:
     server = running()
     if not isinstance(server, Front):
         raise StartError("the front does not run: make serve starts it")
-    front = server.restart(logger.info)
-    _write_state(front.to_json())
-    return front
+    server.restart(logger.info)
+    return server
 
 
 def stop() -> bool:
@@ -133,9 +133,10 @@ def _built(archive: Path) -> Path:
 
 
 def _serves(server: Server, archive: Path) -> bool:
-    """Whether it started with the archive as it is now."""
+    """Whether it started with the archive as it is now, or changed to it since."""
     instance = server.instances[0] if isinstance(server, Front) else server
-    return (instance.archive, instance.archive_mtime) == (str(archive), archive.stat().st_mtime)
+    held = instance.store / archive.name
+    return instance.archive == str(archive) and held.exists() and filecmp.cmp(held, archive)
 
 
 def _write_state(state: dict[str, Any]) -> None:

@@ -6,9 +6,10 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hashstagram_client.batch import Outcome, Record, outcomes
+from hashstagram_client.batch import Outcome, outcomes
 from hashstagram_client.errors import ServerFailedError
 from hashstagram_client.photo import to_bytes
+from hashstagram_client.record import Record
 from hashstagram_client.results import Explanation, Health, Recommendation
 
 if TYPE_CHECKING:
@@ -112,9 +113,9 @@ class HashtagClient:
             photos: paths, or whatever else `recommend` takes; read as they are needed.
             concurrency: how many are under way at once.
             ordered: in the order of the photos instead of as they come.
-            output: a JSONL file that gets a line for each outcome before it is yielded. Photos that
-                stand there with hashtags, or as no image, are left out: start again after an
-                interruption, and only what was left is done.
+            output: a file, CSV where its name ends so, else JSONL, that gets a line for each
+                outcome before it is yielded. Photos that stand there with hashtags, or as no image,
+                are left out: start again after an interruption, and only what was left is done.
             options: `recommend`'s.
 
         Raises:

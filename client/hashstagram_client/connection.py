@@ -103,6 +103,14 @@ class Connection:
             return None
 
 
+def local_instances() -> list[dict[str, Any]]:
+    """What the server file says of each TorchServe here; nothing where none runs."""
+    server = _server_file()
+    alone = [server] if server.get("management") else []
+    instances: list[dict[str, Any]] = server.get("instances") or alone
+    return instances
+
+
 def _server_file() -> dict[str, Any]:
     here = Path.cwd()
     for folder in (here, *here.parents):

@@ -1,15 +1,18 @@
-"""The errors that HashtagClient raises.
+"""The errors that HashtagClient and ManagementClient raise.
 
 ClientError
 ├── ConnectionFailedError        no whole answer came: refused, reset or damaged at every try
 │   └── DeadlineExceededError    the call's deadline passed first
 ├── PhotoDownloadError           the address that was given as a photo leads to none
+├── ArchiveRefusedError          a .mar that is none, or that nobody vouches for
+├── RolloutFailedError           another version was not rolled out, and the old one serves
 ├── RequestRefusedError          4xx: the photo or an option is at fault; the same call fails again
 │   ├── InvalidOptionError       400: an option is out of its range, or there is no photo
 │   ├── UnauthorizedError        401, 403: the token is missing, wrong or too old
 │   ├── PhotoTooLargeError       413: too many bytes or pixels
 │   ├── UnsupportedPhotoError    415: no image of a format that the server takes
-│   └── UndecodablePhotoError    422: the image is truncated or damaged
+│   ├── UndecodablePhotoError    422: the image is truncated or damaged
+│   └── RegistrationOffError     405: the server registers no models
 └── ServerFailedError            5xx, or an answer that makes no sense: the server is at fault
     └── BusyError                429, 503: too much to do; `retry_after` says when to come back
 """
@@ -40,6 +43,14 @@ class PhotoDownloadError(ClientError):
     def __init__(self, message: str, *, transient: bool) -> None:
         super().__init__(message)
         self.transient = transient
+
+
+class ArchiveRefusedError(ClientError):
+    """A .mar is no archive, or its hash does not stand in the SHA256SUMS beside it."""
+
+
+class RolloutFailedError(ClientError):
+    """Another version of a model was not rolled out; the one before serves on."""
 
 
 class AnswerError(ClientError):
@@ -73,6 +84,19 @@ class UnsupportedPhotoError(RequestRefusedError):
 
 class UndecodablePhotoError(RequestRefusedError):
     """The image is truncated or damaged (422)."""
+
+
+class RegistrationOffError(RequestRefusedError):
+    """The server registers and removes no models over HTTP (405); the message says what to do."""
+
+    def __init__(self, *, status: int, kind: str) -> None:
+        super().__init__(
+            "This server registers no models while it runs. To allow it, write the line "
+            "'enable_model_api=true' into operator.properties beside config.properties, and start "
+            "the server again: 'make stop', then 'make serve' or 'make demo'.",
+            status=status,
+            kind=kind,
+        )
 
 
 class ServerFailedError(AnswerError):

@@ -64,7 +64,7 @@ def _image(photo: Any) -> "Image | None":
     try:
         from PIL import Image as images
     except ImportError as err:
-        raise TypeError("arrays need Pillow: pip install 'hashstagram-client[shrink]'") from err
+        raise TypeError("arrays need Pillow: pip install pillow") from err
     if photo.dtype != "uint8":
         raise TypeError(f"a picture is an array of uint8, not of {photo.dtype}")
     return images.fromarray(photo)

@@ -171,10 +171,11 @@ class Transport:
                 raise self._too_late() from err
             raise self._failed(err) from err
         body = _json(answer)
-        if answer.status_code != 200:
+        status = answer.status_code
+        if not 200 <= status < 300:
             raise _error(answer, body)
         if body is None:
-            raise ServerFailedError("the answer is not JSON", status=200, kind="NotJSON")
+            raise ServerFailedError("the answer is not JSON", status=status, kind="NotJSON")
         return body
 
     def _download(self, url: str, limits: Limits) -> bytes:

@@ -19,6 +19,7 @@ from hashstagram_client import (
     UndecodablePhotoError,
     UnsupportedPhotoError,
 )
+from hashstagram_client.cli.command import main
 from serving.instance import Instance
 
 pytestmark = pytest.mark.serving
@@ -68,6 +69,35 @@ def test_health(instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with HashtagClient() as client, HashtagClient(model="other") as other:
         assert client.health() == Health(ready=True)
         assert "other" in other.health().reason
+
+
+def test_the_operator_beside_a_server(
+    instance: Instance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    beside(instance, tmp_path, monkeypatch)
+    assert main(["models", "list"]) == 0
+    assert capsys.readouterr().out.split("\t")[1:] == [
+        *("hashtags", "1.0", "default", "1/1", "yes", "0\n")
+    ]
+    assert main(["models", "describe", "nothing"]) == 1
+    assert "Model not found: nothing" in capsys.readouterr().err
+    assert main(["models", "unregister", "hashtags", "1.0"]) == 1
+    assert "is the default" in capsys.readouterr().err
+    assert main(["models", "rollback"]) == 1
+    assert "nothing to go back to" in capsys.readouterr().err
+    assert main(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert f"{instance.inference}, from .run/server.json" in told
+    assert "hashtags 1.0, the default: 1 of 1 workers" in told
+    Path(instance.key_file).rename(tmp_path / "away")
+    try:
+        assert main(["doctor"]) == 1
+        assert "none to be read" in capsys.readouterr().out
+    finally:
+        (tmp_path / "away").rename(instance.key_file)
 
 
 def test_fifty_threads_do_not_notice_that_keys_expire(

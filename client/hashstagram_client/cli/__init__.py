@@ -1,0 +1,1 @@
+"""The command `hashstagram`; each of its subcommands is a module, imported when it is called."""
