@@ -15,7 +15,7 @@ import psutil
 import requests
 
 from serving.instance import ROOT, RUN, Instance, StartError, free_port
-from web.assets import is_built
+from web.assets import MANIFEST
 
 STATIC = ROOT / "web" / "static"
 FEEDBACK = RUN / "feedback.sqlite"
@@ -31,10 +31,12 @@ class Page:
     Args:
         url: where browsers find it.
         pid: Gunicorn's process.
+        built: when what it serves was built.
     """
 
     url: str
     pid: int
+    built: float
 
     @classmethod
     def start(cls, instance: Instance, home: Path, *, feedback: Path | None = None) -> "Page":
@@ -60,7 +62,7 @@ class Page:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        page = cls(f"http://{address}", server.pid)
+        page = cls(f"http://{address}", server.pid, built())
         try:
             page._wait(server, log)
         except BaseException:
@@ -68,6 +70,10 @@ class Page:
             raise
         server.returncode = 0  # it outlives this object on purpose, which would warn of it
         return page
+
+    def is_current(self) -> bool:
+        """Whether it runs, and serves the page as it was built last."""
+        return self.is_running() and self.built == built()
 
     def is_running(self) -> bool:
         """Whether the process still lives, and is ours and not a later one of the same number."""
@@ -102,9 +108,12 @@ class Page:
         return False
 
 
-def can_start() -> bool:
-    """Whether the page has been built."""
-    return is_built(STATIC)
+def built() -> float:
+    """When the page was built, in seconds of the epoch; 0 where it was not."""
+    try:
+        return (STATIC / MANIFEST).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def gunicorn() -> list[str]:

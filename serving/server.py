@@ -18,7 +18,7 @@ from serving.front import Front
 from serving.instance import ROOT, RUN, Instance, StartError
 from serving.keys import FILE, Keys
 from serving.limits import Limits
-from serving.page import FEEDBACK, Page, can_start
+from serving.page import FEEDBACK, Page, built
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +79,10 @@ def start(archive: Path = ARCHIVE, *, feedback: bool = False) -> Server:
 def _start_page(instance: Instance, feedback: bool) -> None:
     """Serve the page beside the instance, unless that is being done, or it was not built."""
     page = _page()
-    if (page and page.is_running()) or not can_start():
+    if not built() or (page and page.is_current()):
         return
+    if page:
+        page.stop()
     page = Page.start(instance, ROOT, feedback=FEEDBACK if feedback else None)
     _write_state({**asdict(instance), "front": None, "web": page.url, "page": asdict(page)})
 
@@ -141,7 +143,7 @@ def serve(
         listen=listen,
         keys=FILE if keys else None,
         limits=limits,
-        page=can_start(),
+        page=built() > 0,
         feedback=FEEDBACK if feedback else None,
     )
     _write_state(front.to_json())

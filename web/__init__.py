@@ -10,6 +10,7 @@ from pathlib import Path
 from flask import Flask
 
 from hashstagram_client import HashtagClient
+from hashstagram_client.words import camel_case
 from web import failures, page, policy
 from web.assets import Assets
 from web.feedback import Feedback
@@ -37,6 +38,7 @@ def create_app() -> Flask:
     app.extensions["client"] = HashtagClient(timeout=TIMEOUT, retries=RETRIES, shrink=False)
     feedback = app.config["FEEDBACK"]
     app.extensions["feedback"] = Feedback(Path(feedback)) if feedback else None
+    camel_case("warm")  # reads its words now, not while somebody waits
     app.register_blueprint(page.blueprint)
     policy.enforce(app)
     failures.translate(app)

@@ -44,8 +44,3 @@ class Assets:
     def version(self) -> str:
         """Another one for another shell."""
         return hashlib.sha256(" ".join(self.shell).encode()).hexdigest()[:12]
-
-
-def is_built(folder: Path) -> bool:
-    """Whether there is a page to serve."""
-    return (folder / MANIFEST).is_file()

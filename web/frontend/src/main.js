@@ -5,7 +5,7 @@ import "./page.scss";
 import { copy } from "./clipboard.js";
 import { offerFeedback, showFeedback } from "./feedback.js";
 import { offerInstalling } from "./installing.js";
-import { clear, complain } from "./messages.js";
+import { complain } from "./messages.js";
 import { Photo } from "./photo.js";
 import { createPicker } from "./picker.js";
 import { PLATFORMS, lastPlatform, pageOf, rememberPlatform } from "./platforms.js";
@@ -51,7 +51,6 @@ const pond = createPicker(
 );
 
 function added(file) {
-  if (!post.photos.length) clear();
   post.photos.push(new Photo(file));
   turnTo(post.photos.length - 1);
 }
@@ -60,6 +59,7 @@ function removed(file) {
   const photo = photoOf(file);
   if (!photo) return;
   photo.close();
+  photo.message?.remove();
   post.photos = post.photos.filter((other) => other !== photo);
   if (!post.photos.length) post.dropped.clear();
   turnTo(Math.min(post.number, post.photos.length - 1));
@@ -67,7 +67,7 @@ function removed(file) {
 
 /** A file that is not even sent: it leaves the list again, and the page says why. */
 function refused(item, error) {
-  const { main, sub } = error.status ?? { main: "It cannot be read", sub: "" };
+  const { main, sub } = error.main ? error : { main: "It cannot be read", sub: "" };
   complain(`${item.filename}: ${main}. ${sub}`.trim());
   pond.removeFile(item.id);
 }
@@ -76,7 +76,7 @@ function failed(file) {
   const photo = photoOf(file);
   if (!photo || photo.failure?.name === "AbortError") return;
   const name = isCarousel() ? `${photo.name}: ` : "";
-  complain(`${name}${photo.failure.message}`, isWorthAnotherTry(photo.failure) ? again : null);
+  photo.message = complain(`${name}${photo.failure.message}`, isWorthAnotherTry(photo.failure) ? again : null);
   render();
 
   function again() {

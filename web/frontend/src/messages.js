@@ -17,7 +17,3 @@ export function complain(text, again = null) {
   list.append(message);
   return message;
 }
-
-export function clear() {
-  list.replaceChildren();
-}

@@ -14,6 +14,7 @@ export class Photo {
     this.name = file.name;
     this.answer = null;
     this.failure = null;
+    this.message = null; // that tells of the failure
     this.selection = null;
     this.heatMaps = new Map();
     this.upload = null;
@@ -24,6 +25,7 @@ export class Photo {
   /** Have it tagged. */
   async recommend(options) {
     this.failure = null;
+    this.message?.remove();
     try {
       this.upload ??= await smaller(this.file);
       this.answer = await send("/page/hashtags", this.upload, options);
