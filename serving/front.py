@@ -271,7 +271,7 @@ class Front:
             "python": sys.executable,
             "checkout": ROOT,
             "gunicorn": gunicorn(),
-            "static": STATIC,
+            "web": STATIC.parent,
             "hosts": OWN_HOSTS if is_loopback(self.listen) else None,
             "asking": {"port": free_port(PAGE_PORT), "key": secrets.token_urlsafe(32)},
             "threads": max(1, (os.cpu_count() or 1) // len(self.instances)),

@@ -43,16 +43,19 @@ const kept = () => selection()?.shown(post.platform.count) ?? [];
 
 const pond = createPicker(
   byId("photos"),
-  async (file, options) => {
-    await photoOf(file).recommend(options);
-    render();
+  async (file, progress) => {
+    photoOf(file).progress = progress;
+    await photoOf(file).recommend();
   },
   { added, refused, failed, removed, tooMany },
 );
 
 function added(file) {
-  post.photos.push(new Photo(file));
+  const photo = new Photo(file);
+  post.photos.push(photo);
   turnTo(post.photos.length - 1);
+  // At once: FilePond would first draw its little pictures. It tells of a failure.
+  photo.start().then(render, () => {});
 }
 
 function removed(file) {
@@ -81,7 +84,7 @@ function failed(file) {
 
   function again() {
     const item = pond.getFiles().find((one) => one.file === file);
-    if (item) pond.processFile(item.id).catch(() => {}); // `failed` is told
+    if (item) pond.processFile(item.id).then(render, () => {}); // `failed` is told
   }
 }
 

@@ -20,15 +20,31 @@ export class Photo {
     this.upload = null;
     this.url = null;
     this.shown = show(file).then((url) => (this.url = url));
+    this.asking = null;
+    this.progress = null;
+    this.control = new AbortController();
   }
 
-  /** Have it tagged. */
-  async recommend(options) {
+  /** Have it tagged, without waiting until somebody wants to know. */
+  start() {
+    this.asking = this.ask();
+    return this.asking;
+  }
+
+  /** What was started becomes of it; after that, another try. */
+  recommend() {
+    const started = this.asking;
+    this.asking = null;
+    return started ?? this.ask();
+  }
+
+  async ask() {
     this.failure = null;
     this.message?.remove();
     try {
       this.upload ??= await smaller(this.file);
-      this.answer = await send("/page/hashtags", this.upload, options);
+      const told = { progress: (event) => this.progress?.(event), signal: this.control.signal };
+      this.answer = await send("/page/hashtags", this.upload, told);
       this.selection = new Selection(this.answer.hashtags);
     } catch (failure) {
       this.failure = failure;
@@ -47,6 +63,7 @@ export class Photo {
   }
 
   close() {
+    this.control.abort();
     if (this.url) URL.revokeObjectURL(this.url);
   }
 }

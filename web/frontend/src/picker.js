@@ -15,8 +15,8 @@ const MORE = '<span class="filepond--label-action">Add more photos</span>';
 const TYPES = { heic: "image/heic", heif: "image/heif", avif: "image/avif" };
 const PREVIEWED = /^image\/(jpeg|png|webp|gif|avif|bmp)$/;
 
-/** Make the picker. `upload(file, {progress, signal})` is asked for each photo; `changed` is told
- * of photos that come, fail and go: {added, refused, failed, removed}. */
+/** Make the picker. `upload(file, progress)` is asked for each photo; `on` is told of those that
+ * come, fail and go: {added, refused, failed, removed, tooMany}. */
 export function createPicker(input, upload, on) {
   const pond = FilePond.create(input, {
     allowMultiple: true,
@@ -32,9 +32,10 @@ export function createPicker(input, upload, on) {
     labelFileProcessing: "Looking",
     labelFileProcessingComplete: "Done",
     labelFileProcessingError: (error) => error.body,
-    labelTapToCancel: "tap to stop",
+    allowProcess: true,
+    labelTapToCancel: "",
     labelTapToUndo: "",
-    imagePreviewHeight: 72,
+    imagePreviewHeight: 64,
     imagePreviewFilterItem: (item) => PREVIEWED.test(item.fileType),
     labelIdle: EMPTY,
     dropOnPage: true,
@@ -52,20 +53,12 @@ export function createPicker(input, upload, on) {
 }
 
 function process(upload, file, done, failed, progress, stopped) {
-  const control = new AbortController();
-  upload(file, {
-    progress: (event) => progress(event.lengthComputable, event.loaded, event.total),
-    signal: control.signal,
-  }).then(
+  const told = (event) => progress(event.lengthComputable, event.loaded, event.total);
+  upload(file, told).then(
     () => done(file.name),
     (failure) => failed(failure.message),
   );
-  return {
-    abort: () => {
-      control.abort();
-      stopped();
-    },
-  };
+  return { abort: stopped };
 }
 
 function typeByName(name) {
