@@ -63,9 +63,9 @@ $(MAR): build_mar.sh $(wildcard $(BUNDLE)/*) $(shell find handler -name '*.py' -
 $(WEB): web/build.py web/icons.py $(wildcard web/frontend/*.js* web/frontend/src/*) | .venv/serve.installed
 	@$(BIN)/python -m web.build
 
-# All else works without it.
+# All else works without it; `make web` shows what is wrong.
 page: .venv/serve.installed
-	@$(MAKE) -s $(WEB) || echo "the page is left out: make web builds it once npm reaches its registry" >&2
+	@$(MAKE) -s $(WEB) >/dev/null 2>&1 || echo "the page is left out: make web builds it once npm reaches its registry" >&2
 
 screenshots: demo .venv/dev.installed
 	@$(BIN)/python -m benchmarks.page --screenshots docs

@@ -21,7 +21,7 @@ from serving.server import web_address
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1200, "height": 860}}
 PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 844},
+    "viewport": {"width": 390, "height": 1130},
     "device_scale_factor": 1.5,
     "is_mobile": True,
     "has_touch": True,
@@ -64,7 +64,7 @@ def take(browser: Browser, url: str, photo: Path, folder: Path) -> None:
     page = _with_hashtags(browser, url, photo, PHONE)
     page.locator("#tags .chip").nth(3).click()
     page.evaluate("document.activeElement.blur()")
-    _save(page, folder / "page-phone.png", full=True)
+    _save(page, folder / "page-phone.png")
 
 
 def _with_hashtags(browser: Browser, url: str, photo: Path, context: dict[str, Any]) -> Page:
@@ -75,10 +75,10 @@ def _with_hashtags(browser: Browser, url: str, photo: Path, context: dict[str, A
     return page
 
 
-def _save(page: Page, path: Path, *, full: bool = False) -> None:
+def _save(page: Page, path: Path) -> None:
     page.mouse.move(0, 0)
     page.wait_for_timeout(1500)  # until nothing moves any more
-    page.screenshot(path=path, full_page=full)
+    page.screenshot(path=path)
     page.context.close()
 
 

@@ -200,6 +200,8 @@ class Front:
     def restart(self, report: Callable[[str], None] = lambda line: None) -> "Front":
         """Restart the instances one after the other, so that callers notice nothing.
 
+        The page is served as it was built last, from then on.
+
         Raises:
             StartError: the archive is refused, or an instance did not become ready; the others
                 still take requests.
@@ -210,6 +212,8 @@ class Front:
             raise StartError(str(err)) from err
         for instance in self.instances:
             self._restart(instance, report)
+        if self.page:
+            self.supervisor.reload_program("page")  # Gunicorn: new workers, then the old ones go
         return replace(
             self,
             instances=tuple(

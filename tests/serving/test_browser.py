@@ -4,13 +4,21 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Route,
+    TimeoutError,
+    expect,
+    sync_playwright,
+)
 from playwright.sync_api import Page as Tab
 
 from serving.page import Page
@@ -114,8 +122,8 @@ def usable_afterwards(tab: Tab, photo: Path) -> Iterator[None]:
     """Whatever happens here, the next photo gets its hashtags."""
     yield
     while tab.locator(".filepond--item").count():
-        if tab.locator(REMOVE).filter(visible=True).count():
-            tab.locator(REMOVE).filter(visible=True).first.click()
+        with suppress(TimeoutError):  # it has gone by itself
+            tab.locator(REMOVE).filter(visible=True).first.click(timeout=2000)
         tab.wait_for_timeout(300)
     expect(tab.locator(".filepond--item")).to_have_count(0)
     give(tab, photo)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -162,6 +163,17 @@ def test_where_the_page_asks_nobody_else_may(alone: AloneWithPage) -> None:
     assert requests.get(f"{asked}/models", headers=bearer(key), timeout=5).status_code == 404
     assert alone.asked == []
     assert key not in str(alone.front.to_json())
+
+
+def test_another_build_is_served_after_a_reload(front: Front, page_is_built: None) -> None:
+    before = psutil.Process(front.pid("page")).children()
+    front.supervisor.reload_program("page")
+    deadline = time.monotonic() + 30
+    while any(child.is_running() for child in before):
+        assert requests.get(front.url, timeout=30).ok
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert requests.get(front.url, timeout=30).ok
 
 
 def test_the_whole_front_serves_the_page(front: Front, page_is_built: None, jpeg: bytes) -> None:
