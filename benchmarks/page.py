@@ -21,7 +21,7 @@ from serving.server import web_address
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1200, "height": 860}}
 PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 1130},
+    "viewport": {"width": 390, "height": 1240},
     "device_scale_factor": 1.5,
     "is_mobile": True,
     "has_touch": True,
@@ -71,7 +71,7 @@ def _with_hashtags(browser: Browser, url: str, photo: Path, context: dict[str, A
     page = browser.new_context(**context).new_page()
     page.goto(url)
     page.set_input_files("input[type=file].filepond--browser", photo)
-    page.wait_for_selector("#tags .chip")
+    page.wait_for_selector("[data-filepond-item-state=processing-complete]")
     return page
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 MANIFEST = Path(".vite") / "manifest.json"  # vite's: which file each source became
 ENTRY = "src/main.js"
-ICONS = ("icon-192.png", "icon-512.png", "icon-maskable-512.png", "icon-apple-180.png")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Assets:
     @property
     def shell(self) -> list[str]:
         """What a device keeps to show the page without a network."""
-        return [self.script, *self.styles, "icons/icon-192.png"]
+        return [self.script, *self.styles, "icons/icon-96.png"]
 
     @property
     def version(self) -> str:

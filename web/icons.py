@@ -68,16 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     plain = draw(margin=0.24, rounded=True)
     full = draw(margin=0.28, rounded=False)
-    method = Image.Quantize.FASTOCTREE  # the one that takes transparency
     for icon, name, side in (
+        (plain, "icon-96.png", 96),
         (plain, "icon-192.png", 192),
         (plain, "icon-512.png", 512),
         (full, "icon-maskable-512.png", 512),
         (full, "icon-apple-180.png", 180),
     ):
         small = icon.resize((side, side), Image.Resampling.LANCZOS)
-        # A palette: half the bytes, and no difference to be seen.
-        small.quantize(128, method).save(folder / name, optimize=True)
+        small.save(folder / name, optimize=True)
     return 0
 
 
