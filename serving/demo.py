@@ -21,7 +21,8 @@ from serving.sample_photo import save_sunset
 
 SAMPLE = RUN / "sunset.jpg"
 NEXT = """
-{bundle} is served at {url} until `make stop`. Next:
+{bundle} is served at {url} until `make stop`. {page}
+Next:
   make demo PHOTO=my.jpg BUNDLE={bundle}
   .venv/bin/hashstagram {photo} --json
   curl -H "Authorization: Bearer $(.venv/bin/python -m serving.server key)" -T {photo} \\
@@ -37,13 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit 0 with five lines of `#tag  score` on stdout, or 1 with the reason on stderr."""
     parser = argparse.ArgumentParser(description="Serve the archive and tag one photo.")
     parser.add_argument("photo", nargs="?", type=Path, help="default: a sunset drawn by code")
-    photo = parser.parse_args(argv).photo
+    parser.add_argument("--feedback", action="store_true", help="the page takes feedback")
+    args = parser.parse_args(argv)
+    photo = args.photo
     if photo and not photo.is_file():
         print(f"demo: there is no file {photo}", file=sys.stderr)
         return 1
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        served = server.start()
+        served = server.start(feedback=args.feedback)
         tag(served, photo or save_sunset(SAMPLE))
         bundle = server.BUNDLE.read_text(encoding="utf-8").strip()
     except (StartError, ClientError, OSError) as err:
@@ -55,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def next_steps(served: server.Server, bundle: str, photo: str) -> str:
     """What to try now, as lines to paste into a shell."""
+    web = server.web_address()
     return NEXT.format(
+        page=f"The page: {web}" if web else "There is no page.",
         url=served.url if isinstance(served, Front) else served.inference,
         model=served.model,
         bundle=bundle,

@@ -1,6 +1,7 @@
 """Front: what `make serve` runs: nginx before two TorchServe instances, under one supervisor."""
 
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -19,17 +20,19 @@ import psutil
 import requests
 
 from serving import nginx, supervisor
-from serving.address import check_free, local_url
+from serving.address import check_free, is_loopback, local_url
 from serving.archive import ArchiveError, check_archive
 from serving.gate import Gate
 from serving.instance import ROOT, Instance, StartError, free_port
 from serving.limits import Limits
+from serving.page import OWN_HOSTS, STATIC, gunicorn
 from serving.supervisor import Supervisor
 
 NAMES = ("torchserve-a", "torchserve-b")
 DEPLOY = ROOT / "deploy"
 OPENAPI = ROOT / "serving" / "openapi.json"
 TEN_YEARS = str(10 * 365 * 24 * 60)  # minutes; supervised instances get new keys at each start
+PAGE_PORT = 8090  # where the page asks for hashtags
 READY_TIMEOUT = 180.0  # seconds for an instance to start and load
 DRAIN_TIMEOUT = 60.0  # seconds for requests in flight; nginx gives none more than 40
 
@@ -45,6 +48,8 @@ class Front:
         tmp: private folder of sockets and request bodies, removed by `stop`.
         keys: file of the callers' keys, or None where they need none.
         limits: see there.
+        page: whether it serves the web page.
+        feedback: SQLite file that the page's feedback goes to, or None where it takes none.
         instances: the TorchServe instances.
     """
 
@@ -54,6 +59,8 @@ class Front:
     tmp: str
     keys: str | None
     limits: Limits
+    page: bool
+    feedback: str | None
     instances: tuple[Instance, ...]
 
     @classmethod
@@ -66,6 +73,8 @@ class Front:
         keys: Path | None = None,
         limits: Limits | None = None,
         settings: dict[str, str] | None = None,
+        page: bool = False,
+        feedback: Path | None = None,
     ) -> "Front":
         """Start everything and wait until all instances take requests.
 
@@ -76,11 +85,22 @@ class Front:
             keys: file of callers' keys; without it nobody needs one.
             limits: other limits than the usual ones.
             settings: lines that go over config.properties.
+            page: whether the web page, which has been built, is served too.
+            feedback: SQLite file for the page's feedback.
 
         Raises:
             StartError: nginx is missing or refuses, or an instance did not become ready.
         """
-        front = cls.prepare(archive, run, listen, keys, limits or Limits(), settings or {})
+        front = cls.prepare(
+            archive,
+            run,
+            listen,
+            keys,
+            limits or Limits(),
+            settings or {},
+            page=page,
+            feedback=feedback,
+        )
         try:
             front._launch()
         except BaseException:
@@ -97,6 +117,9 @@ class Front:
         keys: Path | None,
         limits: Limits,
         settings: dict[str, str],
+        *,
+        page: bool = False,
+        feedback: Path | None = None,
     ) -> "Front":
         """Choose ports and write all configuration, as `start` does, but start nothing.
 
@@ -120,6 +143,8 @@ class Front:
             tmp=tempfile.mkdtemp(prefix="hashstagram-"),
             keys=str(keys) if keys else None,
             limits=limits,
+            page=page,
+            feedback=str(feedback) if feedback else None,
             instances=instances,
         )
         try:
@@ -148,7 +173,10 @@ class Front:
 
     def to_json(self) -> dict[str, Any]:
         """All of it; the keys of the server file are the first instance's."""
-        return asdict(self.instances[0]) | asdict(self) | {"front": self.url, "web": None}
+        return asdict(self.instances[0]) | asdict(self) | self._urls()
+
+    def _urls(self) -> dict[str, str | None]:
+        return {"front": self.url, "web": self.url if self.page else None}
 
     def is_running(self) -> bool:
         """Whether the supervisor answers."""
@@ -172,6 +200,8 @@ class Front:
     def restart(self, report: Callable[[str], None] = lambda line: None) -> None:
         """Restart the instances one after the other, so that callers notice nothing.
 
+        The page is served as it was built last, from then on.
+
         Raises:
             StartError: the archive is refused, or an instance did not become ready; the others
                 still take requests.
@@ -182,6 +212,8 @@ class Front:
             raise StartError(str(err)) from err
         for instance in self.instances:
             self._restart(instance, report)
+        if self.page:
+            self.supervisor.reload_program("page")  # Gunicorn: new workers, then the old ones go
 
     def _restart(self, instance: Instance, report: Callable[[str], None]) -> None:
         name, gate = Path(instance.run).name, Gate(Path(instance.run))
@@ -236,6 +268,10 @@ class Front:
             "root": os.geteuid() == 0,
             "python": sys.executable,
             "checkout": ROOT,
+            "gunicorn": gunicorn(),
+            "web": STATIC.parent,
+            "hosts": OWN_HOSTS if is_loopback(self.listen) else None,
+            "asking": {"port": free_port(PAGE_PORT), "key": secrets.token_urlsafe(32)},
             "threads": max(1, (os.cpu_count() or 1) // len(self.instances)),
         }
         for name in (nginx.NAME, supervisor.NAME):
@@ -252,11 +288,13 @@ class Front:
     def _launch(self) -> None:
         self.supervisor.start()
         self._wait(self.is_ready, READY_TIMEOUT, "the instances are not ready")
-        self._wait(self._is_healthy, 10, "nginx does not answer")
+        self._wait(lambda: self._answers("/healthz"), 10, "nginx does not answer")
+        if self.page:
+            self._wait(lambda: self._answers("/"), 30, "the page does not answer")
 
-    def _is_healthy(self) -> bool:
+    def _answers(self, path: str) -> bool:
         with suppress(requests.RequestException):
-            return requests.get(f"{self.url}/healthz", timeout=5).ok
+            return requests.get(self.url + path, timeout=5).ok
         return False
 
     def _drain(self, instance: Instance) -> None:

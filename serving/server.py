@@ -19,6 +19,7 @@ from serving.front import Front
 from serving.instance import ROOT, RUN, Instance, StartError
 from serving.keys import FILE, Keys
 from serving.limits import Limits
+from serving.page import FEEDBACK, Page, built
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +40,23 @@ def running() -> Server | None:
 
 def _last() -> Server | None:
     """What STATE names, also when it has ended in some other way than by stop()."""
+    state = _state()
     try:
-        state = json.loads(STATE.read_text(encoding="utf-8"))
         if state["front"]:
             return Front.from_json(state)
         return Instance(**{field.name: state[field.name] for field in fields(Instance)})
-    except (OSError, ValueError, KeyError):
+    except KeyError:
         return None
 
 
-def start(archive: Path = ARCHIVE) -> Server:
+def start(archive: Path = ARCHIVE, *, feedback: bool = False) -> Server:
     """Serve the archive: by what already does so, or a new instance in place of another.
+
+    The page is served beside it, where it has been built.
+
+    Args:
+        archive: the .mar; its stem is the model's name.
+        feedback: whether the page takes some.
 
     Raises:
         StartError: the archive is not there, or TorchServe did not become ready.
@@ -57,6 +64,8 @@ def start(archive: Path = ARCHIVE) -> Server:
     archive = _built(archive)
     server = running()
     if server and _serves(server, archive) and server.is_ready():
+        if isinstance(server, Instance):
+            _start_page(server, feedback)
         return server
     if isinstance(server, Front):
         raise StartError("the front serves something else: make restart, or make stop first")
@@ -64,7 +73,39 @@ def start(archive: Path = ARCHIVE) -> Server:
     logger.info("starting TorchServe with %s", archive.name)
     instance = Instance.start(archive, RUN / "torchserve")
     _write_state({**asdict(instance), "front": None, "web": None})
+    _start_page(instance, feedback)
     return instance
+
+
+def _start_page(instance: Instance, feedback: bool) -> None:
+    """Serve the page beside the instance, unless that is being done, or it was not built."""
+    page = _page()
+    if not built() or (page and page.is_current()):
+        return
+    if page:
+        page.stop()
+    page = Page.start(instance, ROOT, feedback=FEEDBACK if feedback else None)
+    _write_state({**asdict(instance), "front": None, "web": page.url, "page": asdict(page)})
+
+
+def web_address() -> str | None:
+    """Where browsers find the page."""
+    address: str | None = _state().get("web")
+    return address
+
+
+def _page() -> Page | None:
+    """The page beside an instance, also when it has ended."""
+    held = _state().get("page")
+    return Page(**held) if isinstance(held, dict) else None
+
+
+def _state() -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads(STATE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state
 
 
 def serve(
@@ -73,6 +114,7 @@ def serve(
     listen: str | None = None,
     keys: bool | None = None,
     limits: Limits | None = None,
+    feedback: bool = False,
 ) -> Front:
     """Serve the archive by the front, unless it already runs.
 
@@ -81,6 +123,7 @@ def serve(
         listen: ADDRESS:PORT; else a free port of 127.0.0.1.
         keys: whether callers need a key; else they do when others than this machine can call.
         limits: other limits than the usual ones.
+        feedback: whether the page takes some.
 
     Raises:
         StartError: the archive or nginx is not there, or an instance did not become ready.
@@ -96,7 +139,13 @@ def serve(
         Keys(FILE).create()
     logger.info("starting nginx and TorchServe with %s", archive.name)
     front = Front.start(
-        archive, RUN / "serve", listen=listen, keys=FILE if keys else None, limits=limits
+        archive,
+        RUN / "serve",
+        listen=listen,
+        keys=FILE if keys else None,
+        limits=limits,
+        page=built() > 0,
+        feedback=FEEDBACK if feedback else None,
     )
     _write_state(front.to_json())
     return front
@@ -119,6 +168,8 @@ def stop() -> bool:
     """End what runs and remove what it left, after a crash too; whether it was running."""
     server = _last()
     was_running = server is not None and server.is_running()
+    if page := _page():
+        page.stop()
     if server:
         server.stop()
     STATE.unlink(missing_ok=True)
@@ -183,6 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="NAME=NUMBER",
         help=f"serve: {', '.join(field.name for field in fields(Limits))}",
     )
+    parser.add_argument("--feedback", action="store_true", help="the page takes feedback")
     args = parser.parse_args(argv)
     try:
         limits = Limits.parse(args.limits)
@@ -196,10 +248,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _show(args.action)
     try:
         if args.action == "start":
-            _tell(start(args.archive))
+            _tell(start(args.archive, feedback=args.feedback))
         elif args.action == "serve":
             keys = {"on": True, "off": False, None: None}[args.keys]
-            _tell(serve(args.archive, listen=args.listen, keys=keys, limits=limits))
+            _tell(
+                serve(
+                    args.archive,
+                    listen=args.listen,
+                    keys=keys,
+                    limits=limits,
+                    feedback=args.feedback,
+                )
+            )
         else:
             _tell(restart())
     except StartError as err:
@@ -211,9 +271,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _tell(server: Server) -> None:
     if isinstance(server, Instance):
         logger.info("%s is served at %s", server.model, server.inference)
-        return
-    callers = "with a key of python -m serving.keys" if server.keys else "without a key"
-    logger.info("%s is served at %s, %s", server.model, server.url, callers)
+    else:
+        callers = "with a key of python -m serving.keys" if server.keys else "without a key"
+        logger.info("%s is served at %s, %s", server.model, server.url, callers)
+    if web := web_address():
+        logger.info("the page: %s", web)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,10 @@ class Supervisor:
         with suppress(xmlrpc.client.Fault):
             self._ask("stopProcess", program)
 
+    def reload_program(self, program: str) -> None:
+        """Have a program read anew what it read at its start, if it knows SIGHUP."""
+        self._ask("signalProcess", program, "HUP")
+
     def _ask(self, question: str, *arguments: str) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self.folder}/supervisord.sock")
         with closing(transport):

@@ -164,7 +164,7 @@ def test_why_there_is_no_photo_to_train_on(
     assert (code, said[-1]) == (*(1, f"{path}: no hashtag stands on 500 posts: lower --min-count"),)
     path.write_text("image,caption\n000.jpg,sea\n")
     code, said = prepared(path, caplog)
-    assert (code, said[-1]) == (1, f"{path}: no caption has a hashtag")
+    assert (code, said[-1]) == (1, f"{path}: no post has a hashtag")
     path.write_text("image,caption\nphotos/000.jpg,#sea\n")
     code, said = prepared(path, caplog, "--min-count", "1")
     assert code == 1

@@ -1,6 +1,6 @@
 """Look at every photo of a set once, and write the manifest that training reads.
 
-Run: python -m training.prepare harrison ROOT | captions FILE
+Run: python -m training.prepare harrison ROOT | captions FILE | feedback FILE ROOT
 """
 
 import argparse
@@ -17,9 +17,10 @@ import simplejpeg
 from hashstagram.decode import decode_image
 from hashstagram.errors import HashstagramError, InvalidImageError
 from hashstagram.vocabulary import Vocabulary
-from training.captions import bait, read_captions
+from training.captions import Post, bait, read_captions
 from training.descriptions import read_descriptions
 from training.duplicates import Look, look_of, same_photo
+from training.feedback import read_feedback
 from training.harrison import DataError, find_image, read_harrison
 from training.photoset import MANIFEST, SEEDS, SPLITS, Photo, PhotoSet, digest_of, split_of
 from training.progress import track
@@ -105,20 +106,38 @@ def prepare_captions(
     """
     captions = read_captions(path)
     _warn("rows are broken", captions.broken, len(captions.posts) + len(captions.broken))
-    rows = _merged(
-        Row(post.image, path.parent / post.image, post.hashtags) for post in captions.posts
-    )
+    prepared = _prepare_posts(path.parent, captions.posts, path, seed, max_tags, min_count)
+    return replace(prepared, broken=(*captions.broken, *prepared.broken))
+
+
+def prepare_feedback(
+    path: Path, root: Path, *, seed: int = 0, max_tags: int = 1000, min_count: int = 5
+) -> Prepared:
+    """A photo set from what people sent from the web page; its photos are written into root.
+
+    Raises:
+        DataError: the file is not in form, or no photo with a tag is left.
+    """
+    feedback = read_feedback(path, root)
+    if feedback.bare:
+        logger.info("%d opinions came without their photo and were left out", feedback.bare)
+    return _prepare_posts(root, feedback.posts, path, seed, max_tags, min_count)
+
+
+def _prepare_posts(
+    root: Path, posts: Sequence[Post], source: Path, seed: int, max_tags: int, min_count: int
+) -> Prepared:
+    rows = _merged(Row(post.image, root / post.image, post.hashtags) for post in posts)
     counts = Counter(tag for row in rows for tag in row.tags)
     if not counts:
-        raise DataError(f"{path}: no caption has a hashtag")
+        raise DataError(f"{source}: no post has a hashtag")
     wanted = (_with_tags(row, counts.keys() - bait()).tags for row in rows)
     vocabulary = Vocabulary.build(wanted, max_tags=max_tags, min_count=min_count)
     _tell_tags(counts, vocabulary, min_count)
     if not vocabulary.tags:
-        raise DataError(f"{path}: no hashtag stands on {min_count} posts: lower --min-count")
+        raise DataError(f"{source}: no hashtag stands on {min_count} posts: lower --min-count")
     kept = [_with_tags(row, vocabulary.index.keys()) for row in rows]
-    prepared = _prepare(path.parent, kept, vocabulary, seed)
-    return replace(prepared, broken=(*captions.broken, *prepared.broken))
+    return _prepare(root, kept, vocabulary, seed)
 
 
 def _merged(rows: Iterable[Row]) -> list[Row]:
@@ -299,12 +318,24 @@ def _parser() -> argparse.ArgumentParser:
         description="Rows of image (relative to FILE) and caption; ROOT is the file's folder.",
     )
     captions.add_argument("file", type=Path, metavar="FILE")
-    captions.add_argument("--max-tags", type=int, default=1000, help="default: %(default)s")
-    captions.add_argument(
-        "--min-count", type=int, default=5, help="posts that a tag must have (default: %(default)s)"
-    )
     captions.set_defaults(prepare=_captions)
-    for one in (harrison, captions):
+    feedback = formats.add_parser(
+        "feedback",
+        help="what people kept and dropped on the web page",
+        description="The page's SQLite file; its photos are written into ROOT.",
+    )
+    feedback.add_argument("file", type=Path, metavar="FILE")
+    feedback.add_argument("root", type=Path, metavar="ROOT")
+    feedback.set_defaults(prepare=_feedback)
+    for one in (captions, feedback):
+        one.add_argument("--max-tags", type=int, default=1000, help="default: %(default)s")
+        one.add_argument(
+            "--min-count",
+            type=int,
+            default=5,
+            help="posts that a tag must have (default: %(default)s)",
+        )
+    for one in (harrison, captions, feedback):
         one.add_argument(
             "--seed",
             type=int,
@@ -326,6 +357,12 @@ def _captions(args: argparse.Namespace) -> Prepared:
     args.root = args.file.parent
     return prepare_captions(
         args.file, seed=args.seed, max_tags=args.max_tags, min_count=args.min_count
+    )
+
+
+def _feedback(args: argparse.Namespace) -> Prepared:
+    return prepare_feedback(
+        args.file, args.root, seed=args.seed, max_tags=args.max_tags, min_count=args.min_count
     )
 
 

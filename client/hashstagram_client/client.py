@@ -132,13 +132,18 @@ class HashtagClient:
                     record.add(outcome)
                 yield outcome
 
-    def explain(self, photo: "Photo", *, k: int = 5) -> Explanation:
+    def explain(self, photo: "Photo", *, k: int = 5, include: Tags = ()) -> Explanation:
         """Where in the photo each of its k best hashtags was seen, and what looks alike.
+
+        Args:
+            photo: see `recommend`.
+            k: how many.
+            include: explain only tags that fit one of these.
 
         Raises:
             The same as `recommend`.
         """
-        answer = self._post(f"/explanations/{self.model}", photo, _options(k))
+        answer = self._post(f"/explanations/{self.model}", photo, _options(k, include=include))
         return _understood(Explanation.from_json, answer)
 
     def health(self) -> Health:

@@ -1,7 +1,9 @@
 """A real TorchServe with the tiny bundle, on free ports, one for the whole session."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hashstagram.bundle import Bundle
 from serving.front import Front
 from serving.instance import Instance
 from serving.nginx import find_nginx
+from serving.page import Page, built
 from tests.test_build_mar import build
 
 
@@ -35,6 +38,59 @@ def instance(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
+def page_is_built() -> None:
+    """Where npm's registry could not be reached, tests of the page are left out."""
+    if not built():
+        if os.environ.get("CI"):
+            raise FileNotFoundError("make web has not been run")
+        pytest.skip("the page is not built: make web")
+
+
+StartPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def start_page(
+    instance: Instance, tmp_path_factory: pytest.TempPathFactory, page_is_built: None
+) -> Iterator[StartPage]:
+    """Another page beside the instance: start_page(feedback=None, **facts that differ)."""
+    started = []
+
+    def start(feedback: Path | None = None, **facts: str) -> Page:
+        home = tmp_path_factory.mktemp("home")
+        asked = replace(instance, **facts)
+        (home / ".run").mkdir()
+        (home / ".run" / "server.json").write_text(json.dumps(asdict(asked)))
+        started.append(Page.start(asked, home, feedback=feedback))
+        return started[-1]
+
+    yield start
+    for page in started:
+        page.stop()
+
+
+@pytest.fixture(scope="session")
+def page_with_feedback(
+    start_page: StartPage, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Page, Path]:
+    """A page that takes feedback, and the file that it goes to."""
+    file = tmp_path_factory.mktemp("feedback") / "feedback.sqlite"
+    return start_page(feedback=file), file
+
+
+@pytest.fixture(scope="session")
+def served_page(start_page: StartPage) -> Page:
+    """The page as make demo starts it."""
+    return start_page()
+
+
+@pytest.fixture(scope="session")
+def forlorn_page(start_page: StartPage) -> Page:
+    """A page whose TorchServe is away."""
+    return start_page(inference="http://127.0.0.1:9")
+
+
+@pytest.fixture(scope="session")
 def nginx_is_here() -> None:
     """Where there is no nginx, tests of the front are left out; CI installs it."""
     try:
@@ -49,7 +105,8 @@ def nginx_is_here() -> None:
 def front(
     archive: Path, tmp_path_factory: pytest.TempPathFactory, nginx_is_here: None
 ) -> Iterator[Front]:
-    """The whole front; a test that hurts it leaves it ready again."""
-    front = Front.start(archive, tmp_path_factory.mktemp("run") / "serve")
+    """The whole front, with the page; a test that hurts it leaves it ready again."""
+    run = tmp_path_factory.mktemp("run") / "serve"
+    front = Front.start(archive, run, page=built() > 0)
     yield front
     front.stop()

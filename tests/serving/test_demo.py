@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
+from serving.page import STATIC
 from tests.conftest import ROOT, clean_environment, read_json
 
 pytestmark = pytest.mark.serving
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def checkout(tmp_path_factory: pytest.TempPathFactory, page_is_built: None) -> Iterator[Path]:
     """What git tracks here, with this environment as its .venv."""
     folder = tmp_path_factory.mktemp("checkout")
     listed = subprocess.run(
@@ -29,6 +31,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)  # with its time stamp: nothing to install
+    shutil.copytree(STATIC, folder / STATIC.relative_to(ROOT))  # as it is built: likewise
     (folder / ".venv").symlink_to(Path(sys.prefix))
     (folder / "operator.properties").write_text("job_queue_size=77\n")
     yield folder
@@ -79,6 +82,33 @@ def test_the_server_file_says_where_everything_is(
     assert Path(server["key_file"]).is_file()
 
 
+def test_the_page_is_where_the_demo_says(
+    checkout: Path, first: "subprocess.CompletedProcess[str]"
+) -> None:
+    [web] = re.findall(r"The page: (http://127\.0\.0\.1:\d+)", first.stderr)
+    assert web == json.loads((checkout / ".run" / "server.json").read_text())["web"]
+    page = requests.get(web, timeout=30)
+    assert "HashStagram" in page.text
+    photo = (checkout / ".run" / "sunset.jpg").read_bytes()
+    answer = requests.post(
+        f"{web}/page/hashtags", photo, headers={"Sec-Fetch-Site": "same-origin"}, timeout=30
+    )
+    tags = [hashtag["tag"] for hashtag in answer.json()["hashtags"]]
+    assert tags[:5] == [tag for tag, _ in hashtag_lines(first.stdout)]
+    assert len(tags) == 30
+
+
+def test_without_npm_the_page_is_left_out_in_one_line(checkout: Path) -> None:
+    manifest = checkout / "web" / "static" / ".vite" / "manifest.json"
+    built = manifest.read_bytes()
+    manifest.unlink()
+    done = make(checkout, "page", "npm_config_registry=http://127.0.0.1:9")
+    assert done.returncode == 0
+    assert "the page is left out" in done.stderr
+    assert not manifest.exists()
+    manifest.write_bytes(built)
+
+
 def test_the_operators_lines_come_after_ours_and_count(
     checkout: Path, first: "subprocess.CompletedProcess[str]"
 ) -> None:
@@ -127,8 +157,11 @@ def test_an_archive_of_another_bundle_is_built_anew(
 def test_stop_ends_it_and_may_be_said_twice(
     checkout: Path, first: "subprocess.CompletedProcess[str]"
 ) -> None:
+    web = json.loads((checkout / ".run" / "server.json").read_text())["web"]
     assert "stopped" in make(checkout, "stop").stderr
     assert not (checkout / ".run" / "server.json").exists()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(web, timeout=5)
     assert "nothing was running" in make(checkout, "stop").stderr
 
 
@@ -139,7 +172,8 @@ def test_serve_runs_the_front_once_and_demo_uses_it(
     served = make(checkout, "serve")
     assert served.returncode == 0, served.stdout + served.stderr
     state = json.loads((checkout / ".run" / "server.json").read_text())
-    assert state["front"] in served.stderr
+    assert state["front"] == state["web"]
+    assert f"the page: {state['web']}" in served.stderr
     assert len(state["instances"]) == 2
     assert state["inference"] == state["instances"][0]["inference"] != state["front"]
     assert make(checkout, "serve").returncode == 0

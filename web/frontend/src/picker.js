@@ -1,0 +1,66 @@
+// FilePond: how photos come in (dropped, pasted, chosen), and how far each is.
+
+import * as FilePond from "filepond";
+import ImageExifOrientation from "filepond-plugin-image-exif-orientation";
+import FileValidateSize from "filepond-plugin-file-validate-size";
+import FileValidateType from "filepond-plugin-file-validate-type";
+import ImagePreview from "filepond-plugin-image-preview";
+
+FilePond.registerPlugin(FileValidateSize, FileValidateType, ImageExifOrientation, ImagePreview);
+
+const MOST = 20;
+const SIZE = "20MB";
+const EMPTY = 'Drop a photo here<br>or paste it, or <span class="filepond--label-action">choose one</span>';
+const MORE = '<span class="filepond--label-action">Add more photos</span>';
+const TYPES = { heic: "image/heic", heif: "image/heif", avif: "image/avif" };
+const PREVIEWED = /^image\/(jpeg|png|webp|gif|avif|bmp)$/;
+
+/** Make the picker. `upload(file, progress)` is asked for each photo; `on` is told of those that
+ * come, fail and go: {added, refused, failed, removed, tooMany}. */
+export function createPicker(input, upload, on) {
+  const pond = FilePond.create(input, {
+    allowMultiple: true,
+    maxFiles: MOST,
+    maxFileSize: SIZE,
+    maxParallelUploads: 2,
+    acceptedFileTypes: ["image/*"],
+    fileValidateTypeDetectType: (file, type) => Promise.resolve(type || typeByName(file.name)),
+    labelFileTypeNotAllowed: "This is not a photo",
+    fileValidateTypeLabelExpectedTypes: "JPEG, PNG, WebP, HEIC and the like",
+    labelMaxFileSizeExceeded: "Too large",
+    labelMaxFileSize: "20 MB at most",
+    labelFileProcessing: "Looking",
+    labelFileProcessingComplete: "Done",
+    labelFileProcessingError: (error) => error.body,
+    allowProcess: true,
+    labelTapToCancel: "",
+    labelTapToUndo: "",
+    imagePreviewHeight: 64,
+    imagePreviewFilterItem: (item) => PREVIEWED.test(item.fileType),
+    labelIdle: EMPTY,
+    dropOnPage: true,
+    dropOnElement: false,
+    credits: false,
+    labelButtonRemoveItem: "Remove",
+    server: { revert: null, process: (_, file, __, ...told) => process(upload, file, ...told) },
+    onwarning: () => on.tooMany(MOST),
+    onaddfile: (error, item) => (error ? on.refused(item, error) : on.added(item.file)),
+    onprocessfile: (error, item) => error && on.failed(item.file),
+    onremovefile: (_, item) => on.removed(item.file),
+    onupdatefiles: (items) => pond.setOptions({ labelIdle: items.length ? MORE : EMPTY }),
+  });
+  return pond;
+}
+
+function process(upload, file, done, failed, progress, stopped) {
+  const told = (event) => progress(event.lengthComputable, event.loaded, event.total);
+  upload(file, told).then(
+    () => done(file.name),
+    (failure) => failed(failure.message),
+  );
+  return { abort: stopped };
+}
+
+function typeByName(name) {
+  return TYPES[name.split(".").pop().toLowerCase()] ?? "";
+}
