@@ -1,6 +1,7 @@
 """Campaign: which service is measured when, and under which load."""
 
 import logging
+import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,8 @@ from benchmarks.peers.setting import Setting
 from serving.instance import free_port
 
 MEBIBYTE = 2**20
-WARM_UP = 1.0  # seconds
+PORTS = range(20_000, 32_768)  # no outgoing connection takes one of these
+WARM_UP = (8, 2.0)  # connections and seconds
 LONGEST = 15.0  # seconds of one load
 TURNS = 2.5  # answers that each connection gets at least, as long as that is not too long
 
@@ -84,22 +86,22 @@ class Campaign:
     def visit(self, number: int, peer: Peer, model: Model) -> None:
         """Start a service, see whether its answers are right, put it under each load, end it.
 
-        One that fails is left out from then on.
+        One that fails is left out of the round.
         """
-        both = f"{peer.name}, {model.name}"
-        if both in self.results.skipped:
-            return
         workers, threads = self.plan.configuration(peer, number)
         own = self.folder / "service"
         own.mkdir()
-        setting = Setting(model.bundle, model.archive, own, free_port(8080), workers, threads)
+        setting = Setting(
+            model.bundle, model.archive, own, free_port(random.choice(PORTS)), workers, threads
+        )
         told = (peer.name, model.name, setting.configuration, number)
         try:
             with Service.running(peer, self.peers[peer], setting) as service:
                 self._measure(service, told, model)
         except (ServiceError, wrk.LoadError) as err:
-            self.results.skipped[both] = str(err)
-            logger.warning("%s: left out: %s", both, err)
+            what = f"{peer.name}, {model.name}, {setting.configuration}"
+            self.results.skipped[what] = str(err)
+            logger.warning("%s: left out: %s", what, err)
         finally:
             shutil.rmtree(own, ignore_errors=True)
 
@@ -112,7 +114,7 @@ class Campaign:
         for width, connections in self.plan.loads[model.name]:
             target = wrk.Target(service.url, bodies[width], service.peer.headers)
             if not rates:
-                target.load(connections, WARM_UP, lambda: 0)
+                target.load(*WARM_UP, lambda: 0)
             seconds = self.plan.duration(connections, rates.get(width, 0.0))
             load, memory = target.load(connections, seconds, service.memory)
             rates[width], most = load.requests_per_s, max(most, memory)

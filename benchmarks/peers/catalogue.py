@@ -130,6 +130,7 @@ PEERS = {
                 "Inference-Header-Content-Length": "0",  # the body is one raw tensor
             },
             unwrap=_triton_answer,
+            quick=(1, 2),
         ),
         Peer(
             "torchserve",

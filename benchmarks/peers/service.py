@@ -15,7 +15,7 @@ from benchmarks.peers.setting import Setting
 from benchmarks.peers.textbook import Tag
 from serving.instance import ROOT
 
-START_TIMEOUT = 180.0  # seconds to the first answer
+START_TIMEOUT = 120.0  # seconds to the first answer
 STOP_TIMEOUT = 20.0  # seconds from SIGTERM to SIGKILL
 _MARK = "HASHSTAGRAM_PEER_FOLDER"  # of Setting; all descendants inherit it
 
@@ -132,9 +132,10 @@ class Service:
         self.process.wait()
 
     def last_words(self) -> str:
-        """The last line that it wrote."""
+        """The last line that it wrote and that says something."""
         text = (self.setting.folder / "console.log").read_text(errors="replace")
-        return (text.strip().splitlines() or ["without a word"])[-1]
+        lines = [line for line in text.splitlines() if any(map(str.isalnum, line))]
+        return (lines or ["without a word"])[-1][:300]
 
 
 def _environment(peer: Peer, setting: Setting) -> dict[str, str]:

@@ -6,7 +6,7 @@ As it is shipped, but for the number of workers, and callers need no key: the pe
 import os
 import shutil
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import yaml
 
@@ -24,11 +24,13 @@ def with_workers(packed: Path, workers: int, folder: Path) -> Path:
         changed = folder / packed.name
         with ZipFile(changed, "w") as copy:
             for entry in shipped.infolist():
-                with shipped.open(entry) as source, copy.open(entry, "w") as target:
+                fresh = ZipInfo(entry.filename)
+                fresh.external_attr = entry.external_attr
+                with shipped.open(entry) as source, copy.open(fresh, "w", force_zip64=True) as to:
                     if entry.filename == SETTINGS:
-                        target.write(yaml.safe_dump(settings | {"minWorkers": workers}).encode())
+                        to.write(yaml.safe_dump(settings | {"minWorkers": workers}).encode())
                     else:
-                        shutil.copyfileobj(source, target)
+                        shutil.copyfileobj(source, to)
     trust(changed)
     return changed
 
