@@ -201,9 +201,19 @@ RIGHT = tags(("a", 0.9), ("b", 0.5), ("c", 0.4999), ("d", 0.2))
         (tags(("a", 0.9), ("c", 0.5), ("b", 0.4999), ("d", 0.2)), True),
         (tags(("b", 0.9), ("a", 0.5), ("c", 0.4999), ("d", 0.2)), False),
         (tags(("a", 0.9), ("b", 0.5), ("c", 0.4999), ("d", 0.1)), False),
+        (tags(("a", 0.9), ("b", 0.5), ("c", 0.4999), ("x", 0.1999)), True),
+        (tags(("x", 0.9), ("b", 0.5), ("c", 0.4999), ("d", 0.2)), False),
         (RIGHT[:3], False),
     ],
-    ids=["equal", "a tie changes places", "no tie does", "another score", "too few"],
+    ids=[
+        "equal",
+        "a tie changes places",
+        "no tie does",
+        "another score",
+        "a tie at the end",
+        "another tag",
+        "too few",
+    ],
 )
 def test_same_answers_but_for_ties(told: list[Tag], good: bool) -> None:
     assert same(told, RIGHT) is good

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--peers", type=_names, help=",".join(PEERS))
     made.add_argument("--widths", type=_numbers, help="of photos, for all models")
     made.add_argument("--connections", type=_numbers, help="default: 1,8,32")
-    made.add_argument("--seconds", type=float, default=2.0, help="of a load; default: %(default)s")
+    made.add_argument("--seconds", type=float, help="of a load; default: 2, or 5 with --quick")
     made.add_argument("--rounds", type=int, help="default: 2, or 1 with --quick")
     made.add_argument("--repeat", type=int, default=1, help="whole campaigns, which are compared")
     made.add_argument(
@@ -90,7 +90,8 @@ def plan_of(args: argparse.Namespace, models: Iterable[str]) -> Plan:
         ]
         for name in models
     }
-    return Plan(args.rounds or (1 if args.quick else 2), args.quick, args.seconds, loads)
+    rounds, seconds = (1, 5.0) if args.quick else (2, 2.0)
+    return Plan(args.rounds or rounds, args.quick, args.seconds or seconds, loads)
 
 
 def interpreters(names: Iterable[str], results: Results) -> dict[Peer, Path]:

@@ -13,7 +13,7 @@ from benchmarks.peers.models import Model
 from benchmarks.peers.service import Service, ServiceError
 from benchmarks.peers.textbook import Tag, Textbook
 
-TIE = 0.002
+TIE = 0.0005
 SHARED = 4.0
 
 Answers = Mapping[Path, list[Tag]]
@@ -54,20 +54,18 @@ def common(one: Sequence[Tag], other: Sequence[Tag]) -> int:
     return len({tag["tag"] for tag in one} & {tag["tag"] for tag in other})
 
 
-def same(one: Sequence[Tag], other: Sequence[Tag]) -> bool:
-    """Whether both have the same tags in the same order, but for ties."""
-    if len(one) != len(other):
-        return False
-    pairs = zip(one, other, strict=True)
-    return all(abs(a["score"] - b["score"]) <= TIE for a, b in pairs) and all(
-        a["tag"] == b["tag"] or _tied(b, other, a) for a, b in zip(one, other, strict=True)
-    )
+def same(told: Sequence[Tag], right: Sequence[Tag]) -> bool:
+    """Whether both have the same tags in the same order, but for ties.
 
-
-def _tied(right: Tag, others: Sequence[Tag], told: Tag) -> bool:
-    """Whether a tag that stands in another's place has, in the right answer, the same score.
-
-    At the end of the list the one that it changed places with may be out of sight.
+    A tag that the right answer lacks may have changed places with its last.
     """
-    scores = {tag["tag"]: tag["score"] for tag in others}
-    return abs(scores.get(told["tag"], told["score"]) - right["score"]) <= TIE
+    if len(told) != len(right):
+        return False
+    scores, last = {tag["tag"]: tag["score"] for tag in right}, right[-1]["score"]
+    return all(
+        max(
+            abs(mine["score"] - theirs["score"]), abs(mine["score"] - scores.get(mine["tag"], last))
+        )
+        <= TIE
+        for mine, theirs in zip(told, right, strict=True)
+    )
