@@ -45,12 +45,12 @@ def install(home: Path, *packages: str) -> None:
     Raises:
         InstallError: pip failed.
     """
-    _run(sys.executable, "-m", "venv", "--clear", str(home))
+    _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(home))
     python = str(home / "bin" / "python")
     purelib = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     own = Path(subprocess.run(purelib, capture_output=True, text=True, check=True).stdout.strip())
     (own / "project.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    _run(python, "-m", "pip", "install", "--quiet", *packages)
+    _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *packages)
 
 
 def _run(*command: str) -> None:
