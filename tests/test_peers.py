@@ -296,7 +296,8 @@ def test_form_holds_the_photo_and_triton_answers_are_unpacked(jpeg: bytes) -> No
     assert jpeg in body
     assert body.endswith(b"--\r\n")
     answer = {"hashtags": [{"tag": "sea", "score": 1.0}]}
-    told = {"outputs": [{"name": "answer", "data": [json.dumps(answer)]}]}
+    text = json.dumps(answer).encode()
+    told = b'{"outputs":[{"name":"answer"}]}' + len(text).to_bytes(4, "little") + text
     assert PEERS["pytriton"].unwrap(told) == answer
 
 

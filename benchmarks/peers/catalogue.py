@@ -8,8 +8,8 @@ from typing import Any
 _FORM = "----hashstagram"
 
 
-def _unchanged(body: Any) -> Any:
-    return body
+def _unchanged(photo: bytes) -> bytes:
+    return photo
 
 
 def _as_form(photo: bytes) -> bytes:
@@ -19,12 +19,14 @@ def _as_form(photo: bytes) -> bytes:
     return head.encode() + photo + f"\r\n--{_FORM}--\r\n".encode()
 
 
-def _first(answers: list[Any]) -> Any:
-    return answers[0]
+def _first(body: bytes) -> Any:
+    return json.loads(body)[0]
 
 
-def _triton_answer(told: dict[str, Any]) -> Any:
-    return json.loads(told["outputs"][0]["data"][0])
+def _tensor(body: bytes) -> Any:
+    """Triton's JSON, then the length of the only text in the tensor in four bytes, then that."""
+    _, end = json.JSONDecoder().raw_decode(body.decode("latin-1"))
+    return json.loads(body[end + 4 :])
 
 
 @dataclass(frozen=True, eq=False)  # two of them differ by name alone
@@ -39,7 +41,7 @@ class Peer:
         path: of its URL.
         headers: of a request.
         wrap: a photo to a request's body.
-        unwrap: an answer's JSON to {"hashtags": [{"tag", "score"}]}.
+        unwrap: an answer's body to {"hashtags": [{"tag", "score"}]}.
         quick: the better of CONFIGURATIONS for small models, which --quick uses.
         environment: variables of its own, such as those that turn its telemetry off.
     """
@@ -51,7 +53,7 @@ class Peer:
     path: str = "/predict"
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "image/jpeg"})
     wrap: Callable[[bytes], bytes] = _unchanged
-    unwrap: Callable[[Any], Any] = _unchanged
+    unwrap: Callable[[bytes], Any] = json.loads
     quick: tuple[int, int] = (2, 1)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -129,8 +131,10 @@ PEERS = {
                 "Content-Type": "application/octet-stream",
                 "Inference-Header-Content-Length": "0",  # the body is one raw tensor
             },
-            unwrap=_triton_answer,
+            unwrap=_tensor,
             quick=(1, 2),
+            # Its shared memory needs the very standard library that its wheel was built with.
+            environment={"PYTRITON_NO_TENSORSTORE": "1"},
         ),
         Peer(
             "torchserve",

@@ -92,7 +92,7 @@ class Service:
                 timeout=START_TIMEOUT,
             )
             answer.raise_for_status()
-            hashtags: list[Tag] = self.peer.unwrap(answer.json())["hashtags"]
+            hashtags: list[Tag] = self.peer.unwrap(answer.content)["hashtags"]
         except (requests.RequestException, ValueError, KeyError, IndexError, TypeError) as err:
             raise ServiceError(f"no good answer: {err}") from err
         return hashtags
