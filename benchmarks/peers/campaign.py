@@ -118,8 +118,13 @@ class Campaign:
             seconds = self.plan.duration(connections, rates.get(width, 0.0))
             load, memory = target.load(connections, seconds, service.memory)
             rates[width], most = load.requests_per_s, max(most, memory)
-            self.results.cells.append(Cell(*told, width, connections, **asdict(load)))
-            _tell(self.results.cells[-1])
+            cell = Cell(*told, width, connections, **asdict(load))
+            _tell(cell)
+            if load.requests:
+                self.results.cells.append(cell)
+            else:
+                what = f"{', '.join(told[:3])}, {width} px, {connections} connections"
+                self.results.skipped[what] = f"no answer in {seconds:.0f} s"
         mebibytes = round(most / MEBIBYTE, 1)
         self.results.starts.append(Start(*told, round(start, 2), agreement, mebibytes))
         logger.info("%s, %s, %s: first answer after %.1f s", *told[:3], start)
