@@ -19,7 +19,7 @@ WEB := web/static/.vite/manifest.json
 BUNDLE := models/everyday
 TORCH := $(shell sed -n 's/^ *"\(torch\(vision\)\{0,1\}==[^"]*\)",/\1/p' pyproject.toml)
 
-.PHONY: help install demo serve restart stop test lint mar web page screenshots
+.PHONY: help install demo serve restart stop test lint bench mar web page screenshots
 help:
 	@echo "make demo [PHOTO=p]  install, build, serve, and print a photo's five hashtags"
 	@echo "make serve           nginx before two TorchServe instances [LISTEN=0.0.0.0:80 KEYS=on]"
@@ -27,6 +27,7 @@ help:
 	@echo "make stop            end what demo or serve started"
 	@echo "make test            install, and run every test"
 	@echo "make lint            ruff and mypy"
+	@echo "make bench           our speed beside other servers', in three minutes; needs wrk"
 	@echo "make mar             build $(MAR) from $(BUNDLE)"
 	@echo "make web             build the page"
 	@echo "make screenshots     of the page, into docs/"
@@ -56,6 +57,9 @@ lint: .venv/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: .venv/serve.installed
+	$(BIN)/python -m benchmarks.peers --quick --json .peers/quick.json
 
 $(MAR): build_mar.sh $(wildcard $(BUNDLE)/*) $(shell find handler -name '*.py' -o -name '*.yaml') .venv/serve.installed
 	@PYTHON=$(BIN)/python ./build_mar.sh $(BUNDLE)

@@ -60,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{args.photos} photos x {args.tags} tags, {args.width} wide, {args.epochs} epochs")
     print(
-        f"{seconds:.1f} s on {torch.get_num_threads()} threads, {busy:.1f} s of CPU time, "
-        f"peak memory {peak:.0f} MiB"
+        f"{seconds:.1f} s on {torch.get_num_threads()} threads, {seconds / args.epochs:.2f} s an "
+        f"epoch, {busy:.1f} s of CPU time, peak memory {peak:.0f} MiB"
     )
     return 0
 

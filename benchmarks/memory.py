@@ -15,16 +15,11 @@ from pathlib import Path
 
 import psutil
 import requests
-import torch
 
-from hashstagram.bundle import Bundle, BundleConfig
-from hashstagram.model import ModelConfig, create_model
-from hashstagram.transforms import TransformConfig
-from hashstagram.vocabulary import Vocabulary
+from benchmarks.random_bundle import random_bundle
 from serving.instance import ROOT, Instance
 from serving.sample_photo import save_sunset
 
-TAGS = 997  # HARRISON's
 MEBIBYTE = 2**20
 
 
@@ -43,15 +38,6 @@ class Memory:
     model: int
     private: int
     rss: int
-
-
-def random_bundle(architecture: str, folder: Path) -> Path:
-    """A network of that architecture as if it were trained; its weights are random."""
-    config = ModelConfig(architecture, TAGS)
-    tags = Vocabulary(tuple(f"tag{number}" for number in range(TAGS)))
-    described = BundleConfig("random", config, TransformConfig())
-    Bundle(described, tags, create_model(config).eval()).save(folder, dtype=torch.float16)
-    return folder
 
 
 def build(bundle: Path, archive: Path) -> None:
