@@ -75,5 +75,5 @@ class Textbook:
         scores = self.recommender.calibrated_scores(self.network(inputs))
         return [
             {"hashtags": [{"tag": h.tag, "score": round(h.score, 4)} for h in best]}
-            for best in map(self.recommender.top, scores)
+            for best in map(self.recommender.ranking.top, scores)
         ]
