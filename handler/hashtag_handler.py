@@ -22,6 +22,7 @@ from hashstagram.request import RecommendRequest, photo_bytes, request_id, share
 from hashstagram.transforms import Pixels
 from hashstagram.usage import Scores
 from worker_log import log_as_json
+from worker_memory import WorkerMemory
 
 if TYPE_CHECKING:
     from hashstagram.explanation import Explainer
@@ -49,6 +50,9 @@ class HashtagHandler:
     metrics: BatchMetrics
     model: str
     version: str
+
+    def __init__(self) -> None:
+        self.memory = WorkerMemory()
 
     def initialize(self, context: Any) -> None:
         """Load the bundle from the unpacked archive, and run it in the batch sizes to come.
@@ -94,6 +98,7 @@ class HashtagHandler:
 
     def handle(self, data: Sequence[Row], context: Any) -> list[str]:
         """A batch of request rows to as many JSON texts, each with its own status."""
+        self.memory.give_back()  # what the batches before have left
         requests = self.preprocess(data, context)
         photos = [
             (photo, share_of(len(request.photos)))
