@@ -7,16 +7,20 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.peers.models import Model
 from benchmarks.peers.results import Pass
 from benchmarks.peers.textbook import Textbook
-from hashstagram.recommender import Recommender
+from hashstagram.graph import expand
+from hashstagram.predictor import Predictor
 
 ENGINES = ("textbook", "ours")
 BATCHES = (1, 2, 4, 8, 16)
@@ -33,7 +37,7 @@ def measure(model: Model, engine: str) -> list[Pass]:
     return [Pass(engine, model.name, int(batch), ms) for batch, ms in times.items()]
 
 
-def milliseconds(scores: Callable[[torch.Tensor], object], batch: torch.Tensor) -> float:
+def milliseconds(scores: Callable[[Any], object], batch: Any) -> float:
     """Of one photo: the best of all passes within SECONDS, after one that warms up."""
     scores(batch)
     best, end = float("inf"), time.monotonic() + SECONDS
@@ -45,17 +49,27 @@ def milliseconds(scores: Callable[[torch.Tensor], object], batch: torch.Tensor) 
     return round(1000 * best / len(batch), 2)
 
 
+def ours(bundle: Path) -> tuple[Callable[[Any], object], Any]:
+    """What a worker runs, and the most photos."""
+    with tempfile.TemporaryDirectory() as folder:
+        expand(bundle, Path(folder))
+        predictor = Predictor.load(folder, threads=os.cpu_count() or 1)
+    size = predictor.config.transform.input_size
+    shape = (max(BATCHES), size, size, 3)
+    return predictor.scores, np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def textbook(bundle: Path) -> tuple[Callable[[Any], object], Any]:
+    """What the peers run, and the most photos."""
+    made = Textbook(bundle)
+    size = made.config.input_size
+    return torch.inference_mode()(made.network), torch.rand(max(BATCHES), 3, size, size)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print JSON: milliseconds a photo by batch size."""
     [bundle, engine] = sys.argv[1:] if argv is None else argv
-    scores: Callable[[torch.Tensor], object]
-    if engine == "ours":
-        recommender = Recommender.from_pretrained(Path(bundle))
-        scores, size = recommender.scores, recommender.bundle.config.transform.input_size
-    else:
-        textbook = Textbook(Path(bundle))
-        scores, size = torch.inference_mode()(textbook.network), textbook.config.input_size
-    photos = torch.rand(max(BATCHES), 3, size, size)
+    scores, photos = (ours if engine == "ours" else textbook)(Path(bundle))
     print(json.dumps({batch: milliseconds(scores, photos[:batch]) for batch in BATCHES}))
     return 0
 
