@@ -165,3 +165,23 @@ def test_a_broken_bundle_is_not_expanded(
     (bundle_dir / "config.json").unlink()
     assert main([str(bundle_dir), str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err.startswith("refused: ")
+
+
+def test_nothing_is_told_to_openvinos_makers(tmp_path: Path) -> None:
+    """Its telemetry leaves an identity and a counter in the home folder before it sends."""
+    code = (
+        "from hashstagram.graph import expand\n"
+        "from hashstagram.predictor import Predictor\n"
+        "from pathlib import Path\n"
+        f"expand(Path({str(EVERYDAY)!r}), Path('out'))\n"
+        "print(Predictor.load('out').engine.told)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("OpenVINO"), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -6,7 +6,6 @@ Run: python -m training.optimize BUNDLE --data ROOT [--data ROOT ...]
 import argparse
 import json
 import logging
-import os
 import sys
 import tempfile
 import time
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import openvino
 import torch
 
 from hashstagram.bundle import Bundle, EngineChoice
@@ -27,6 +25,7 @@ from hashstagram.files import CONFIG, FILES, GRAPH, GRAPH_WEIGHTS
 from hashstagram.graph import build_graph, save_graph
 from hashstagram.predictor import Predictor
 from hashstagram.recommender import Recommender
+from hashstagram.silent import openvino
 from hashstagram.transforms import Pixels
 from hashstagram.usage import Scores
 from training.dataset import partial_targets
@@ -105,8 +104,7 @@ def quantise(graph: openvino.Model, pixels: Pixels) -> openvino.Model:
 
     What follows the network (neighbours, calibration) stays as precise as it was.
     """
-    os.environ["NNCF_CI"] = "1"  # otherwise it tells its makers about each use
-    import nncf
+    import nncf  # after hashstagram.silent; and it takes seconds
 
     nncf.set_log_level(logging.ERROR)
     network = ("__module.backbone", "__module.head")

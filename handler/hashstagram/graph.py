@@ -14,10 +14,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import openvino
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
 from hashstagram.bundle import Bundle
@@ -25,6 +22,7 @@ from hashstagram.checksums import write_checksums
 from hashstagram.errors import InvalidBundleError
 from hashstagram.files import FILES, GRAPH, GRAPH_WEIGHTS
 from hashstagram.recommender import Recommender
+from hashstagram.silent import openvino
 from hashstagram.transforms import normalised
 
 logger = logging.getLogger(__name__)
@@ -50,6 +48,8 @@ def build_graph(bundle: Bundle) -> openvino.Model:
     Raises:
         RuntimeError: the network does something that OpenVINO cannot.
     """
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # after silent
+
     size = bundle.config.transform.input_size
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     scorer = _Scorer(Recommender(bundle)).eval()
@@ -57,8 +57,7 @@ def build_graph(bundle: Bundle) -> openvino.Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, about sizes that do not change here
         traced = torch.jit.trace(scorer, example, check_trace=False)  # type: ignore[no-untyped-call]
-        # Not openvino.convert_model: that one tells its makers about each conversion.
-        frontend = FrontEndManager().load_by_framework("pytorch")
+        frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced)  # which must outlive the conversion
         graph: openvino.Model = frontend.convert(frontend.load(decoder))
     graph.reshape([-1, size, size, 3])
