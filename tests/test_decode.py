@@ -1,9 +1,12 @@
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -241,3 +244,30 @@ def test_a_truncated_file_of_every_format_is_refused(
 def test_what_begins_like_an_image_is_damaged() -> None:
     with pytest.raises(InvalidImageError, match="truncated"):
         decode_image(b"\xff\xd8\xff")
+
+
+IN_THREADS = """
+import resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hashstagram.decode import decode_image
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+data = Path(sys.argv[1]).read_bytes()
+decode_image(data, min_side=224)
+one = peak()
+with ThreadPoolExecutor(3) as pool:
+    list(pool.map(lambda _: decode_image(data, min_side=224), range(6)))
+print(peak() - one)
+"""
+
+
+def test_pictures_that_need_much_memory_wait_for_each_other(encode: Encode, tmp_path: Path) -> None:
+    photo = tmp_path / "large.png"
+    photo.write_bytes(encode(Image.new("RGB", (6000, 4000), "teal"), "PNG"))
+    command = [sys.executable, "-c", IN_THREADS, str(photo)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(told.stdout) < 40e6  # one of them needs 96 MB

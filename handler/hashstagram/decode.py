@@ -3,6 +3,9 @@
 The one function that training, evaluation and serving share.
 """
 
+from contextlib import nullcontext
+from threading import Lock
+
 import pillow_heif
 from PIL import Image, UnidentifiedImageError
 
@@ -21,11 +24,13 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")  # MPO o
 MAX_PIXELS = 50_000_000
 MAX_JPEG_PIXELS = 120_000_000  # the largest phone photos have 108 megapixels
 MAX_MEMORY = 140_000_000  # bytes, of the file and of all that decoding it needs at once
+HUNGRY = 30_000_000  # bytes; pictures that need more are decoded one at a time, of all threads
 MAX_THUMBNAIL = 1_500  # pixels, of its longer side
 LARGE = 8_000_000  # pixels; pictures above are averaged down before anything else is done
 
 # Bytes a pixel at the peak, measured; other formats need what the picture itself needs.
 _BYTES = {"WEBP": 16, "AVIF": 11, "HEIF": 10}
+_ALONE = Lock()
 _DAMAGED = "The image is truncated or damaged. Save it again and send the new file."
 
 
@@ -69,12 +74,14 @@ def _decode(data: bytes, min_side: int | None, share: float) -> Image.Image:
     if min_side is not None:
         _draft(image, min_side)
     factor = _factor(image, min_side)
-    if pixels > most * share or needed + _memory(image, factor) > MAX_MEMORY:
+    needed += _memory(image, factor)
+    if pixels > most * share or needed > MAX_MEMORY:
         raise ImageTooLargeError(
             f"The image has {pixels / 1e6:.0f} megapixels, which is too many for its format. "
             "Send a smaller one, or a baseline JPEG."
         )
-    return upright_rgb(image, factor)
+    with _ALONE if needed > HUNGRY else nullcontext():
+        return upright_rgb(image, factor)
 
 
 def _draft(image: Image.Image, min_side: int) -> None:
