@@ -81,7 +81,10 @@ def _decode(data: bytes, min_side: int | None, share: float) -> Image.Image:
             "Send a smaller one, or a baseline JPEG."
         )
     with _ALONE if needed > HUNGRY else nullcontext():
-        return upright_rgb(image, factor)
+        picture = upright_rgb(image, factor)
+        if picture is not image:
+            image.close()  # while nobody else may begin
+        return picture
 
 
 def _draft(image: Image.Image, min_side: int) -> None:
