@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hashstagram_client.batch import Outcome, outcomes
 from hashstagram_client.errors import ServerFailedError
 from hashstagram_client.photo import to_bytes
-from hashstagram_client.record import Record
 from hashstagram_client.results import Explanation, Health, Recommendation
 
 if TYPE_CHECKING:
@@ -123,6 +122,8 @@ class HashtagClient:
             TypeError: with an output file, a photo is neither a path nor a URL.
             ValueError: the output file holds something else.
         """
+        from hashstagram_client.record import Record
+
         recommend = partial(self.recommend, **options)
         with Record(output) if output is not None else nullcontext() as record:
             numbered = enumerate(photos)
