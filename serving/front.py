@@ -32,7 +32,7 @@ NAMES = ("torchserve-a", "torchserve-b")
 DEPLOY = ROOT / "deploy"
 OPENAPI = ROOT / "serving" / "openapi.json"
 TEN_YEARS = str(10 * 365 * 24 * 60)  # minutes; supervised instances get new keys at each start
-PAGE_PORT = 8090  # where the page asks for hashtags
+PAGE_PORT = 8100  # where the page asks for hashtags; 8080 to 8092 are the instances'
 READY_TIMEOUT = 180.0  # seconds for an instance to start and load
 DRAIN_TIMEOUT = 60.0  # seconds for requests in flight; nginx gives none more than 40
 

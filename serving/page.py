@@ -20,7 +20,7 @@ from web.assets import MANIFEST
 STATIC = ROOT / "web" / "static"
 FEEDBACK = RUN / "feedback.sqlite"
 PORT = 8000
-READY_TIMEOUT = 30.0  # seconds
+READY_TIMEOUT = 60.0  # seconds
 OWN_HOSTS = '["127.0.0.1", "localhost", "[::1]"]'  # names of this machine, in JSON
 
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from hashstagram.bundle import Bundle
 from serving.front import Front
@@ -14,6 +16,11 @@ from serving.instance import Instance
 from serving.nginx import find_nginx
 from serving.page import Page, built
 from tests.test_build_mar import build
+
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--no-first-run"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +95,20 @@ def served_page(start_page: StartPage) -> Page:
 def forlorn_page(start_page: StartPage) -> Page:
     """A page whose TorchServe is away."""
     return start_page(inference="http://127.0.0.1:9")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; for a module only, since its event loop is in the way of others'."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("CI"):
+            raise FileNotFoundError("chromium is not installed")
+        pytest.skip("there is no chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """The page in a real browser: Debian's Chromium."""
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +15,6 @@ from playwright.sync_api import (
     Route,
     TimeoutError,
     expect,
-    sync_playwright,
 )
 from playwright.sync_api import Page as Tab
 
@@ -27,10 +24,6 @@ from tests.conftest import ROOT
 pytestmark = [pytest.mark.serving, pytest.mark.browser]
 
 AXE = ROOT / "web" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--no-first-run"),
-]
 REMOVE = ".filepond--action-remove-item, .filepond--action-revert-item-processing"
 PATIENCE = 60_000  # milliseconds, on a machine that is busy
 # Its preview's worker says so of a broken photo, to nobody.
@@ -44,19 +37,6 @@ PHONE: dict[str, Any] = {
 }
 
 expect.set_options(timeout=PATIENCE)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI"):
-            raise FileNotFoundError("chromium is not installed")
-        pytest.skip("there is no chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 Open = Callable[..., Tab]

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from playwright.sync_api import Browser, expect
 
 from serving import keys
 from serving.front import Front
@@ -163,6 +164,31 @@ def test_where_the_page_asks_nobody_else_may(alone: AloneWithPage) -> None:
     assert requests.get(f"{asked}/models", headers=bearer(key), timeout=5).status_code == 404
     assert alone.asked == []
     assert key not in str(alone.front.to_json())
+
+
+@pytest.mark.browser
+def test_the_page_asks_for_a_key_once_and_sends_it_itself(
+    alone: AloneWithPage, browser: Browser, tmp_path: Path, jpeg: bytes
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(jpeg)
+    key = alone.keys.add("browser")
+    tab = browser.new_page()
+    tab.goto(alone.url)
+    tab.set_input_files("input.filepond--browser", tmp_path / "photo.jpg")
+    for given in ("wrong", key):
+        tab.get_by_label("Key", exact=True).fill(given)
+        tab.get_by_role("button", name="Use this key").click()
+    expect(tab.locator("#tags .chip")).to_have_text(re.compile("#Dog"), timeout=60_000)
+    tab.reload()
+    tab.set_input_files("input.filepond--browser", tmp_path / "photo.jpg")
+    expect(tab.locator("#tags .chip")).to_have_count(1, timeout=60_000)  # not asked again
+    assert tab.context.cookies() == []
+    tab.get_by_role("button", name="Forget my key").click()
+    tab.set_input_files("input.filepond--browser", tmp_path / "photo.jpg")
+    tab.locator("#key-cancel").click()
+    expect(tab.locator("#messages")).to_contain_text("asks for a key", timeout=60_000)
+    alone.keys.remove("browser")
+    tab.close()
 
 
 def test_another_build_is_served_after_a_reload(front: Front, page_is_built: None) -> None:
