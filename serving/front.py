@@ -193,9 +193,19 @@ class Front:
     def in_flight(self, instance: Instance) -> int:
         """How many requests an instance holds: nginx keeps a connection to it for each."""
         port = urlsplit(instance.inference).port
-        connections = psutil.net_connections("tcp")
-        held = [c for c in connections if c.status == psutil.CONN_ESTABLISHED and c.laddr]
-        return sum(c.laddr.port == port for c in held if c.laddr)
+        return sum(
+            connection.status == psutil.CONN_ESTABLISHED and connection.raddr.port == port
+            for connection in self._connections_of_nginx()
+            if connection.raddr
+        )
+
+    def _connections_of_nginx(self) -> list[Any]:
+        found: list[Any] = []
+        with suppress(psutil.Error):  # a process that is gone holds nothing
+            for worker in psutil.Process(self.pid("nginx")).children():
+                with suppress(psutil.Error):
+                    found += worker.net_connections("tcp4")
+        return found
 
     def restart(self, report: Callable[[str], None] = lambda line: None) -> None:
         """Restart the instances one after the other, so that callers notice nothing.

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.reliability.stage import ROOMY
 from hashstagram_client import (
     ArchiveRefusedError,
     ClientError,
@@ -231,7 +232,7 @@ def test_both_instances_of_the_front_and_each_start_after_it(
 ) -> None:
     first = store(tmp_path / "store", version(contents, "1.0"), "hashtags.mar")
     new = store(tmp_path / "store", version(contents, "2.0"), "2.mar")
-    front = Front.start(first, tmp_path / "serve", settings=API)
+    front = Front.start(first, tmp_path / "serve", settings=API, limits=ROOMY)
     try:
         beside(tmp_path, monkeypatch, front.to_json())
         with ManagementClient() as manager, HashtagClient(retries=0, timeout=40) as client:
