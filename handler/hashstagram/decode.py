@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from threading import Lock
 
 import pillow_heif
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from hashstagram.errors import (
     HashstagramError,
@@ -19,6 +19,7 @@ from hashstagram.rgb import upright_rgb
 from hashstagram.screening import BoundedReader, decodes_in_one_scan, screen
 
 pillow_heif.register_heif_opener(depth_images=False, aux_images=False)
+PngImagePlugin.MAX_TEXT_MEMORY = 4_000_000  # bytes of a PNG's unpacked texts; nobody reads them
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")  # MPO opens as JPEG
 MAX_PIXELS = 50_000_000
