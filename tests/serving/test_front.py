@@ -511,6 +511,13 @@ def test_keys_come_and_go_without_a_restart(keyed: tuple[Alone, keys.Keys]) -> N
     assert {line["caller"] for line in log if line["status"] == 200} >= {"phone"}
 
 
+def test_a_large_photo_passes_with_a_key(keyed: tuple[Alone, keys.Keys]) -> None:
+    """More than nginx's own limit of a megabyte, which the question for the key must not have."""
+    alone, held = keyed
+    answer = alone.post(headers=bearer(held.add("phone")), data=bytes(3_000_000))
+    assert answer.status_code == 200, answer.text
+
+
 def test_who_has_no_key_is_told_so_before_the_photo(keyed: tuple[Alone, keys.Keys]) -> None:
     alone, held = keyed
     token = held.add("phone")

@@ -104,3 +104,12 @@ def test_no_log_holds_what_a_caller_sent(
     for log in logs:
         text = log.read_text(encoding="utf-8", errors="replace")
         assert not [secret for secret in held if secret in text], log.name
+
+
+def test_a_photo_that_netty_takes_for_a_form_is_in_no_log(instance: Instance) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    photo = b"JFIF\n\tat %s " + MARK.encode() + b"%GPS=\xff\xd8"
+    assert post(instance, "/predictions/hashtags", data=photo, headers=form).status_code == 500
+    wait_for(instance, "server.log", lambda line: "DataDecoder" in line.get("traceback", ""))
+    logs = (Path(instance.run) / "logs").glob("*.log")
+    assert [log.name for log in logs if MARK in log.read_text(errors="replace")] == []
