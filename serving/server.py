@@ -126,11 +126,13 @@ def serve(
         feedback: whether the page takes some.
 
     Raises:
-        StartError: the archive or nginx is not there, or an instance did not become ready.
+        StartError: the archive or nginx is not there, an instance did not become ready, or it
+            already runs with other settings.
     """
     archive = _built(archive)
     server = running()
     if isinstance(server, Front):
+        _check_settings(server, listen, keys, limits)
         return server
     stop()
     if keys is None:
@@ -149,6 +151,20 @@ def serve(
     )
     _write_state(front.to_json())
     return front
+
+
+def _check_settings(
+    front: Front, listen: str | None, keys: bool | None, limits: Limits | None
+) -> None:
+    """See that the front that runs is the one that is asked for.
+
+    Raises:
+        StartError: it is not.
+    """
+    asked = (listen, keys, limits)
+    runs = (front.listen, front.keys is not None, front.limits)
+    if any(a is not None and a != r for a, r in zip(asked, runs, strict=True)):
+        raise StartError(f"the front runs at {front.url} with other settings: make stop first")
 
 
 def restart() -> Front:
@@ -237,7 +253,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--feedback", action="store_true", help="the page takes feedback")
     args = parser.parse_args(argv)
     try:
-        limits = Limits.parse(args.limits)
+        limits = Limits.parse(args.limits) if args.limits else None
     except ValueError as err:
         parser.error(str(err))
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -177,6 +177,9 @@ def test_serve_runs_the_front_once_and_demo_uses_it(
     assert state["inference"] == state["instances"][0]["inference"] != state["front"]
     assert make(checkout, "serve").returncode == 0
     assert json.loads((checkout / ".run" / "server.json").read_text()) == state
+    other = make(checkout, "serve", "KEYS=on")
+    assert other.returncode != 0
+    assert "make stop first" in other.stderr
     demo = make(checkout, "demo")
     assert hashtag_lines(demo.stdout) == hashtag_lines(first.stdout)
     assert f"is served at {state['front']}" in demo.stderr
