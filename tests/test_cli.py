@@ -111,7 +111,9 @@ def test_an_output_file_is_taken_up_where_it_ends(
         str(path.relative_to(album.parent)) for path in album.rglob("[0-9]*.jpg")
     )
     server.tries.clear()
-    assert run("album", "-o", output.name).returncode == 0
+    again = run("album", "-o", output.name)
+    assert "0 photos, 10 were done before (3 of them with an error)" in again.stderr
+    assert again.returncode == 1
     assert not server.tries
 
 
