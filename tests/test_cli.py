@@ -77,6 +77,17 @@ def test_one_photo(run: Run, tmp_path: Path) -> None:
     assert run("tag", "a.jpg", "--camel-case").stdout.lower() == f"#{tag}\n"
 
 
+def test_an_empty_file_is_named_and_not_sent(
+    run: Run, server: FaultyServer, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.jpg").touch()
+    server.tries.clear()
+    done = run("empty.jpg")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "hashstagram: empty.jpg: there is nothing in this file (0 bytes)\n"
+    assert not server.tries
+
+
 def test_a_folder_becomes_a_line_each_and_its_errors_come_last(run: Run, album: Path) -> None:
     done = run("album")
     rows = [line.split("\t") for line in done.stdout.splitlines()]

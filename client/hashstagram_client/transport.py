@@ -253,7 +253,8 @@ def _error(answer: requests.Response, body: Any) -> AnswerError:
     kind, message = _reason(answer, body)
     # TorchServe says 400 InvalidKeyException where the standard says 401.
     if status in (401, 403) or kind == "InvalidKeyException":
-        message += ". Pass a token, set HASHSTAGRAM_TOKEN, or call from the server's own folder."
+        way = "Pass a token, set HASHSTAGRAM_TOKEN, or call from the server's own folder."
+        message = f"{message.rstrip('.')}. {way}"
         return UnauthorizedError(message, status=status, kind=kind)
     if status in (429, 503):
         wait = retry_after(answer.headers.get("Retry-After"))
