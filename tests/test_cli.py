@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.faults import FaultyServer, digest, tag_of
+from hashstagram_client.cli.command import main
 from hashstagram_client.cli.explain import overlay
 from hashstagram_client.cli.keywords import KeywordsError, add_keywords, read_keywords
 from tests.conftest import clean_environment
@@ -284,6 +285,22 @@ def test_doctor_says_what_to_do(run: Run, server: FaultyServer) -> None:
     assert ready["well"] is False
     assert "make demo" in ready["advice"]
     assert run("doctor", "--url", "http://127.0.0.1:9").returncode == 1
+
+
+def test_a_guessed_address_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hashstagram_client.connection.DEFAULT_URL", "http://127.0.0.1:9")
+    monkeypatch.delenv("HASHSTAGRAM_URL", raising=False)
+    (tmp_path / "a.jpg").write_bytes(b"photo")
+    for arguments, code in ((["a.jpg"], 3), (["doctor"], 1)):
+        assert main(arguments) == code
+        told = capsys.readouterr()
+        assert "The address was guessed" in told.out + told.err
+    monkeypatch.setenv("HASHSTAGRAM_URL", "http://127.0.0.1:9")
+    assert main(["a.jpg"]) == 3
+    assert "was guessed" not in capsys.readouterr().err
 
 
 def test_the_command_writes_keywords(run: Run, tmp_path: Path, jpeg: bytes) -> None:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import requests
 from urllib3.exceptions import HTTPError
 
-from hashstagram_client.connection import Connection
+from hashstagram_client.connection import GUESSED, Connection
 from hashstagram_client.deadline import DeadlineAdapter
 from hashstagram_client.errors import (
     AnswerError,
@@ -105,9 +105,14 @@ class Transport:
         """The answer's JSON, after as many tries as it takes.
 
         Raises:
-            ClientError: the last try's error.
+            ClientError: the last try's error; with a note where the address was guessed.
         """
-        return self._until(deadline, partial(self._authorized, request))
+        try:
+            return self._until(deadline, partial(self._authorized, request))
+        except ClientError as err:
+            if self.connection.guessed:
+                err.add_note(GUESSED)
+            raise
 
     def download(self, url: str, deadline: float) -> bytes:
         """A photo from anywhere; our token stays here.

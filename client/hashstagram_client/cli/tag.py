@@ -207,8 +207,10 @@ def tag_many(
             done += 1
             bar.update(task, completed=done)
             gone = gone + 1 if isinstance(outcome.error, ConnectionFailedError) else 0
-            if gone == GONE:
-                raise ConnectionFailedError(f"{outcome.error} {_go_on(output)}")
+            if outcome.error and gone == GONE:
+                if output:
+                    outcome.error.add_note(f"Start again with -o {output} to go on.")
+                raise outcome.error
             if outcome.error:
                 errors.add(outcome.photo, _reason(outcome.error))
             if lines_are_shown:
@@ -240,7 +242,3 @@ def write_keywords(photo: str, recommendation: Recommendation, errors: Errors) -
 
 def _reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def _go_on(output: Path | None) -> str:
-    return f"Start again with -o {output} to go on." if output else ""
