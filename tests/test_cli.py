@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.faults import FaultyServer, digest, tag_of
+from hashstagram_client.cli.command import main
 from hashstagram_client.cli.explain import overlay
 from hashstagram_client.cli.keywords import KeywordsError, add_keywords, read_keywords
 from tests.conftest import clean_environment
@@ -77,6 +78,17 @@ def test_one_photo(run: Run, tmp_path: Path) -> None:
     assert run("tag", "a.jpg", "--camel-case").stdout.lower() == f"#{tag}\n"
 
 
+def test_an_empty_file_is_named_and_not_sent(
+    run: Run, server: FaultyServer, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.jpg").touch()
+    server.tries.clear()
+    done = run("empty.jpg")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "hashstagram: empty.jpg: there is nothing in this file (0 bytes)\n"
+    assert not server.tries
+
+
 def test_a_folder_becomes_a_line_each_and_its_errors_come_last(run: Run, album: Path) -> None:
     done = run("album")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
@@ -111,7 +123,9 @@ def test_an_output_file_is_taken_up_where_it_ends(
         str(path.relative_to(album.parent)) for path in album.rglob("[0-9]*.jpg")
     )
     server.tries.clear()
-    assert run("album", "-o", output.name).returncode == 0
+    again = run("album", "-o", output.name)
+    assert "0 photos, 10 were done before (3 of them with an error)" in again.stderr
+    assert again.returncode == 1
     assert not server.tries
 
 
@@ -271,6 +285,22 @@ def test_doctor_says_what_to_do(run: Run, server: FaultyServer) -> None:
     assert ready["well"] is False
     assert "make demo" in ready["advice"]
     assert run("doctor", "--url", "http://127.0.0.1:9").returncode == 1
+
+
+def test_a_guessed_address_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hashstagram_client.connection.DEFAULT_URL", "http://127.0.0.1:9")
+    monkeypatch.delenv("HASHSTAGRAM_URL", raising=False)
+    (tmp_path / "a.jpg").write_bytes(b"photo")
+    for arguments, code in ((["a.jpg"], 3), (["doctor"], 1)):
+        assert main(arguments) == code
+        told = capsys.readouterr()
+        assert "The address was guessed" in told.out + told.err
+    monkeypatch.setenv("HASHSTAGRAM_URL", "http://127.0.0.1:9")
+    assert main(["a.jpg"]) == 3
+    assert "was guessed" not in capsys.readouterr().err
 
 
 def test_the_command_writes_keywords(run: Run, tmp_path: Path, jpeg: bytes) -> None:

@@ -87,6 +87,7 @@ class _Canned(BaseHTTPRequestHandler):
 
     answers: dict[str, tuple[int, bytes]] = {  # noqa: RUF012
         "refused": (422, b'{"code": 422, "type": "InvalidImageError", "message": "damaged"}'),
+        "none": (401, b'{"code": 401, "type": "Unauthorized", "message": "A key is needed."}'),
         "key": (400, b'{"code": 400, "type": "InvalidKeyException", "message": "expired"}'),
         "large": (413, b""),
         "busy": (503, b'{"code": 503, "type": "ServiceUnavailableException", "message": "full"}'),
@@ -121,6 +122,7 @@ def canned() -> Iterator[str]:
     ("answer", "error", "status", "kind", "message"),
     [
         ("refused", UndecodablePhotoError, 422, "InvalidImageError", "damaged"),
+        ("none", UnauthorizedError, 401, "Unauthorized", "A key is needed. Pass a token"),
         ("key", UnauthorizedError, 400, "InvalidKeyException", "expired"),
         ("large", PhotoTooLargeError, 413, "RequestTooLarge", "too large"),
         ("busy", BusyError, 503, "ServiceUnavailableException", "full"),
@@ -174,6 +176,16 @@ def test_what_is_no_photo_is_a_type_error() -> None:
         pytest.raises(TypeError, match="a photo is"),
     ):
         client.recommend(7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", ["exclude", "include"])
+@pytest.mark.parametrize("tags", [5, [5], None])
+def test_what_are_no_tags_is_a_type_error(option: str, tags: object) -> None:
+    with (
+        HashtagClient("http://127.0.0.1:9") as client,
+        pytest.raises(TypeError, match=f"{option} takes a string of tags"),
+    ):
+        client.recommend(b"photo", **{option: tags})  # type: ignore[arg-type]
 
 
 def test_all_public_names_are_listed() -> None:

@@ -95,6 +95,14 @@ def test_what_pillow_should_not_touch_goes_as_it_is(large: Image.Image, encode: 
     assert [sent(data) for data in files] == files
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_takes_long_to_decode_goes_as_it_is(encode: Encode) -> None:
+    huge = encode(Image.new("L", (14_000, 7_000)), "PNG")
+    assert sent(huge) == huge
+    photo = Image.new("L", (14_000, 7_000))
+    assert opened(sent(encode(photo, "JPEG"))).size == (2 * SHORTER_SIDE, SHORTER_SIDE)
+
+
 def test_without_pillow_files_go_as_they_are(
     large: Image.Image, encode: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

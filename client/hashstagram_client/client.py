@@ -86,7 +86,7 @@ class HashtagClient:
 
         Raises:
             OSError: the photo's path cannot be read.
-            TypeError: the photo is none of these.
+            TypeError: the photo is none of these, or `exclude` or `include` holds no tags.
             PhotoDownloadError: the URL leads to no photo.
             ConnectionFailedError: no answer, or not before the deadline.
             RequestRefusedError: the photo is no image, or an option is out of range.
@@ -166,14 +166,21 @@ class HashtagClient:
 def _options(
     k: int, threshold: float | None = None, exclude: Tags = (), include: Tags = ()
 ) -> dict[str, str]:
-    given = {"k": str(k), "exclude": _joined(exclude), "include": _joined(include)}
+    lists = {"exclude": exclude, "include": include}
+    given = {"k": str(k)} | {name: _joined(name, tags) for name, tags in lists.items()}
     if threshold is not None:
         given["threshold"] = str(threshold)
     return {name: value for name, value in given.items() if value}
 
 
-def _joined(tags: Tags) -> str:
-    return tags if isinstance(tags, str) else ",".join(tags)
+def _joined(option: str, tags: Tags) -> str:
+    try:
+        return tags if isinstance(tags, str) else ",".join(tags)
+    except TypeError as err:
+        raise TypeError(
+            f"{option} takes a string of tags with commas between them, or a list of strings, "
+            f"not {tags!r}"
+        ) from err
 
 
 def _understood(parse: Callable[[Any], T], answer: Any) -> T:

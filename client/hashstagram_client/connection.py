@@ -11,6 +11,9 @@ from typing import Any, Literal
 import requests
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+GUESSED = (
+    "The address was guessed: there is no .run/server.json here or above, and no HASHSTAGRAM_URL."
+)
 RENEWAL = 5.0  # seconds that TorchServe may take over a new key
 
 
@@ -24,6 +27,7 @@ class Connection:
         key_file: TorchServe's key_file.json, when we are beside the server.
         management: base URL of the management API, where new keys are asked for.
         kind: which of TorchServe's keys is wanted.
+        guessed: whether nobody named the address: anybody's server may be there.
     """
 
     url: str
@@ -31,6 +35,7 @@ class Connection:
     key_file: Path | None
     management: str | None
     kind: Literal["inference", "management"] = "inference"
+    guessed: bool = False
     _renewing: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
@@ -45,7 +50,8 @@ class Connection:
         if given and "://" not in given:
             given = f"http://{given}"
         server = _server_file()
-        url = (given or server.get("front") or server.get("inference") or DEFAULT_URL).rstrip("/")
+        known = given or server.get("front") or server.get("inference")
+        url = (known or DEFAULT_URL).rstrip("/")
         # The keys are TorchServe's; the front has them already and asks for its own, if any.
         keys = server if _same(url, server.get("inference")) else {}
         key_file = keys.get("key_file")
@@ -54,6 +60,7 @@ class Connection:
             token=token or os.environ.get("HASHSTAGRAM_TOKEN"),
             key_file=Path(key_file) if key_file else None,
             management=keys.get("management"),
+            guessed=not known,
         )
 
     def management_api(self) -> "Connection | None":

@@ -11,7 +11,7 @@ ClientError
 │   ├── UnauthorizedError        401, 403: the token is missing, wrong or too old
 │   ├── PhotoTooLargeError       413: too many bytes or pixels
 │   ├── UnsupportedPhotoError    415: no image of a format that the server takes
-│   ├── UndecodablePhotoError    422: the image is truncated or damaged
+│   ├── UndecodablePhotoError    422: the image is truncated, damaged or empty
 │   └── RegistrationOffError     405: the server registers no models
 └── ServerFailedError            5xx, or an answer that makes no sense: the server is at fault
     └── BusyError                429, 503: too much to do; `retry_after` says when to come back
@@ -83,7 +83,7 @@ class UnsupportedPhotoError(RequestRefusedError):
 
 
 class UndecodablePhotoError(RequestRefusedError):
-    """The image is truncated or damaged (422)."""
+    """The image is truncated or damaged (422), or empty: then the server is not asked."""
 
 
 class RegistrationOffError(RequestRefusedError):

@@ -69,7 +69,7 @@ class ManagementClient:
 
     def models(self) -> list[ModelVersion]:
         """Every version of every model in every instance."""
-        return [v for i in self._instances for name in i.names() for v in i.versions(name)]
+        return [version for instance in self._instances for version in instance.models()]
 
     def describe(self, model: str = "hashtags") -> list[ModelVersion]:
         """A model's versions in every instance, the default first.
@@ -174,16 +174,18 @@ class ManagementClient:
         Args:
             model: the model's name.
             archive: the .mar, listed in the SHA256SUMS beside it, of another version.
-            smoke_photos: at least one; a dozen or more that are like your callers'.
+            smoke_photos: at least one; a dozen or more that are like your callers'. What the old
+                version takes for no photo is left out, and reported.
             terms: what the new version has to live up to.
             report: told each step.
 
         Raises:
             ArchiveRefusedError: the .mar is none, not listed, or of another model.
+            OSError: a smoke photo cannot be read.
             RegistrationOffError: the server registers none; nothing has been touched.
             RolloutFailedError: the old version serves as before; the message says why.
         """
-        photos = _bytes(smoke_photos)
+        photos = list(smoke_photos)
         if not photos:
             raise RolloutFailedError("a rollout needs smoke photos: a dozen of your callers' kind")
         return self._change(model, Path(archive), photos, terms, report)
@@ -207,7 +209,7 @@ class ManagementClient:
         self,
         model: str,
         archive: Path,
-        photos: Sequence[bytes],
+        photos: Sequence["Photo"],
         terms: Terms | None,
         report: "Report",
     ) -> Rollout:
@@ -237,14 +239,3 @@ def _of_model(archive: "Archive", model: str) -> "Archive":
     if archive.model != model:
         raise ArchiveRefusedError(f"{archive.path} is an archive of {archive.model}, not {model}")
     return archive
-
-
-def _bytes(photos: "Iterable[Photo]") -> list[bytes]:
-    """The photos as they travel."""
-    from hashstagram_client.photo import to_bytes
-
-    return [to_bytes(photo, shrink=True, download=_no_download) for photo in photos]
-
-
-def _no_download(url: str) -> bytes:
-    raise RolloutFailedError(f"smoke photos lie on this machine: {url} does not")

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+from hashstagram_client.errors import UndecodablePhotoError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
@@ -20,6 +22,7 @@ def to_bytes(photo: "Photo", *, shrink: bool, download: Callable[[str], bytes]) 
     Raises:
         OSError: the path cannot be read.
         TypeError: the photo is none of KINDS, or Pillow is missing for the last two.
+        UndecodablePhotoError: there are no bytes.
     """
     image = _image(photo)
     if image is not None:
@@ -27,6 +30,10 @@ def to_bytes(photo: "Photo", *, shrink: bool, download: Callable[[str], bytes]) 
 
         return encode(image, shrink=shrink)
     data = _read(photo, download)
+    if not data:
+        raise UndecodablePhotoError(
+            "there is nothing in this file (0 bytes)", status=422, kind="EmptyPhotoError"
+        )
     if shrink:
         from hashstagram_client.shrink import smaller
 

@@ -28,8 +28,8 @@ class Layout(ABC):
         """The line of an outcome."""
 
     @abstractmethod
-    def finished(self, line: str) -> str | None:
-        """The name in a line, if asking for that photo again would bring nothing new.
+    def finished(self, line: str) -> tuple[str, bool] | None:
+        """A photo's name and whether it was refused; None where asking again may bring another end.
 
         Raises:
             ValueError: it is no line of ours.
@@ -43,8 +43,8 @@ class Jsonl(Layout):
         """The line of an outcome."""
         return json.dumps(outcome.to_json(), ensure_ascii=False) + "\n"
 
-    def finished(self, line: str) -> str | None:
-        """The name in a line, if asking for that photo again would bring nothing new.
+    def finished(self, line: str) -> tuple[str, bool] | None:
+        """A photo's name and whether it was refused; None where asking again may bring another end.
 
         Raises:
             ValueError: it is no line of ours.
@@ -52,7 +52,7 @@ class Jsonl(Layout):
         try:
             row = json.loads(line)
             name, error = str(row["photo"]), row.get("error")
-            return name if error is None or error["code"] in FINAL else None
+            return (name, error is not None) if error is None or error["code"] in FINAL else None
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError("no outcome") from err
 
@@ -79,8 +79,8 @@ class Csv(Layout):
         csv.writer(text, lineterminator="\n").writerow(cells.get(name, "") for name in self.columns)
         return text.getvalue()
 
-    def finished(self, line: str) -> str | None:
-        """The name in a line, if asking for that photo again would bring nothing new.
+    def finished(self, line: str) -> tuple[str, bool] | None:
+        """A photo's name and whether it was refused; None where asking again may bring another end.
 
         Raises:
             ValueError: it is no line of ours.
@@ -88,8 +88,8 @@ class Csv(Layout):
         if line == self.header:
             return None
         row = dict(zip(self.columns, next(csv.reader([line])), strict=True))
-        done = not row["error"] or row["code"] in map(str, FINAL)
-        return row["photo"] if done else None
+        refused = row["code"] in map(str, FINAL)
+        return (row["photo"], refused) if refused or not row["error"] else None
 
 
 class Record:
@@ -127,6 +127,10 @@ class Record:
         """Whether the photo is done."""
         return _fingerprint(_named(photo)) in self._done
 
+    def has_refused(self, photo: "Photo") -> bool:
+        """Whether it is done because the server refused it."""
+        return self._done.get(_fingerprint(_named(photo)), False)
+
     def add(self, outcome: "Outcome") -> None:
         """Write a line, at once."""
         self._write(self._layout.line(outcome))
@@ -135,22 +139,26 @@ class Record:
         self._file.write(line.encode(errors="surrogatepass"))  # names that are not UTF-8
         self._file.flush()
 
-    def _read(self) -> set[bytes]:
-        """Fingerprints of the photos that are done; a new file gets its header."""
+    def _read(self) -> dict[bytes, bool]:
+        """Fingerprints of the photos that are done, and whether each was refused.
+
+        A new file gets its header.
+        """
         self._file.seek(0)
-        whole, done = 0, set()
+        whole, done = 0, {}
         for line in self._file:
             if not line.endswith(b"\n"):
                 break
             whole += len(line)
-            if name := self._finished(line):
-                done.add(_fingerprint(name))
+            if finished := self._finished(line):
+                name, refused = finished
+                done[_fingerprint(name)] = refused
         self._file.truncate(whole)
         if not whole:
             self._write(self._layout.header)
         return done
 
-    def _finished(self, line: bytes) -> str | None:
+    def _finished(self, line: bytes) -> tuple[str, bool] | None:
         try:
             return self._layout.finished(line.decode(errors="surrogatepass"))
         except ValueError as err:
@@ -165,6 +173,6 @@ def _named(photo: "Photo") -> str:
 
 
 def _fingerprint(name: str) -> bytes:
-    """Eight bytes instead of a path: a million are done in some 70 MB."""
+    """Eight bytes instead of a path: a million are done in some 80 MB."""
     data = " ".join(name.splitlines()).encode(errors="surrogatepass")
     return blake2b(data, digest_size=8).digest()

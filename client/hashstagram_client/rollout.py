@@ -7,18 +7,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from hashstagram_client.archive import Archive, Shelf
 from hashstagram_client.drain import Drain
 from hashstagram_client.errors import (
     ClientError,
     ConnectionFailedError,
+    PhotoTooLargeError,
     RegistrationOffError,
     RolloutFailedError,
+    UndecodablePhotoError,
+    UnsupportedPhotoError,
 )
+from hashstagram_client.photo import name_of, to_bytes
 from hashstagram_client.terms import Comparison, Rollout, Terms
 from hashstagram_client.torchserve import TorchServe
 from hashstagram_client.versions import ModelVersion
+
+if TYPE_CHECKING:
+    from hashstagram_client.photo import Photo
 
 POLL = 0.5  # seconds
 DEATHS = 3  # of each worker while it loads: then its version is one that does not load
@@ -57,14 +65,14 @@ class Change:
         """The version to come."""
         return self.archive.version
 
-    def run(self, shelf: Shelf, photos: Sequence[bytes]) -> Rollout:
+    def run(self, shelf: Shelf, smoke_photos: Sequence["Photo"]) -> Rollout:
         """All of it, or, when something fails, nothing.
 
         Raises:
             RolloutFailedError: the old version is the default as before; the message says why.
         """
         started = time.monotonic()
-        self._check_photos(photos)
+        photos = self._answered(smoke_photos)
         with self._undone_on_failure():
             self._load()
             comparison = self._compare(photos) if photos else None
@@ -95,17 +103,28 @@ class Change:
                 f"{rest}"
             ) from err
 
-    def _check_photos(self, photos: Sequence[bytes]) -> None:
-        """See that the old version has an answer to each.
+    def _answered(self, photos: Sequence["Photo"]) -> list[bytes]:
+        """Those that the old version has an answer to; what it takes for no photo is left out.
 
         Raises:
-            RolloutFailedError: it has not; nothing has been touched.
+            OSError: one cannot be read.
+            RolloutFailedError: it fails at one, or takes all for none; nothing has been touched.
         """
+        answered = []
         for number, photo in enumerate(photos, 1):
+            name = name_of(photo) or f"smoke photo {number}"
             try:
-                self._ask(self.instances[0], photo, self.old)
+                data = to_bytes(photo, shrink=True, download=_no_download)
+                self._ask(self.instances[0], data, self.old)
+            except (PhotoTooLargeError, UnsupportedPhotoError, UndecodablePhotoError) as err:
+                self.report(f"{name} is left out: {err}")
             except ClientError as err:
-                raise RolloutFailedError(f"smoke photo {number} of {len(photos)}: {err}") from err
+                raise RolloutFailedError(f"{name}: {err}") from err
+            else:
+                answered.append(data)
+        if photos and not answered:
+            raise RolloutFailedError(f"{self.old} takes none of the smoke photos for a photo")
+        return answered
 
     def _load(self) -> None:
         """Have all instances run the new version beside the old one, in as many workers."""
@@ -332,3 +351,7 @@ def _reason(instance: TorchServe) -> str:
 def _message(line: str) -> str:
     """What comes after the first exception's name, in a log of JSON lines."""
     return re.split(r'"|\\n', line.partition("Error: ")[2])[0].strip()
+
+
+def _no_download(url: str) -> bytes:
+    raise RolloutFailedError("smoke photos have to lie on this machine")

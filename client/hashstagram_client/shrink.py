@@ -5,7 +5,9 @@ sending that is most of the waiting on a slow line. `python -m benchmarks.client
 what shrinking saves and that the answers stay.
 """
 
+import warnings
 from io import BytesIO
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,27 +16,30 @@ if TYPE_CHECKING:
 SHORTER_SIDE = 448  # pixels; twice the model's, so that what it makes of the photo stays the same
 WORTHWHILE = 1.25  # times SHORTER_SIDE: below it little is to be gained
 SMALL_FILE = 65_536  # bytes; not worth the work
+MOST_PIXELS = 50_000_000  # to be decoded; beyond that it takes seconds
 QUALITY = 90  # of the JPEG
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # others the server looks at
+
+_filters = Lock()  # Python keeps one set of warning filters for all threads
 
 
 def smaller(data: bytes) -> bytes:
     """An image file made smaller, or the same bytes where there is nothing to gain.
 
     The shorter side becomes SHORTER_SIDE; orientation is applied, colour profile and transparency
-    are kept, other metadata, such as the place, stays at home. What Pillow cannot read goes as it
-    is: the server has the say.
+    are kept, other metadata, such as the place, stays at home. What Pillow cannot read, or not
+    soon, goes as it is: the server has the say.
     """
     if len(data) <= SMALL_FILE:
         return data
     try:
-        from PIL import Image
-
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
+        with _opened(data) as image:
             if not _is_large(image):
                 return data
             # A JPEG is decoded at a half, a quarter or an eighth: twice the size is enough.
             image.draft(image.mode, _target(image, 2 * SHORTER_SIDE))
+            if image.width * image.height > MOST_PIXELS:
+                return data
             shrunk = _file(_resized(image))
     except (Exception, MemoryError):  # on broken files Pillow raises nearly every class
         return data
@@ -46,6 +51,15 @@ def encode(image: "Image", *, shrink: bool) -> bytes:
     if shrink and _is_large(image):
         return _file(_resized(image))
     return _png(image)
+
+
+def _opened(data: bytes) -> "Image":
+    """The image, not decoded yet; Pillow's warning of many pixels is not for our callers."""
+    from PIL import Image
+
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(BytesIO(data), formats=FORMATS)
 
 
 def _is_large(image: "Image") -> bool:

@@ -87,10 +87,9 @@ class TorchServe:
         if self._inference:
             self._inference.close()
 
-    def names(self) -> list[str]:
-        """Its models."""
-        answer = self._ask("GET", "/models?limit=1000")
-        return [model["modelName"] for model in answer["models"]]
+    def models(self) -> list[ModelVersion]:
+        """Every version of every model."""
+        return [version for name in self._names() for version in self.versions(name)]
 
     def versions(self, model: str) -> list[ModelVersion]:
         """A model's versions, the default first.
@@ -167,6 +166,10 @@ class TorchServe:
         for name, number in _COUNTER.findall(text):
             counted[name] += int(float(number))
         return counted["ts_inference_requests_total"], counted["Requests5XX"]
+
+    def _names(self) -> list[str]:
+        answer = self._ask("GET", "/models?limit=1000")
+        return [model["modelName"] for model in answer["models"]]
 
     def _read(self, described: Mapping[str, Any], default: str) -> ModelVersion:
         try:

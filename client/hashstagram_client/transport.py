@@ -14,7 +14,7 @@ from uuid import uuid4
 import requests
 from urllib3.exceptions import HTTPError
 
-from hashstagram_client.connection import Connection
+from hashstagram_client.connection import GUESSED, Connection
 from hashstagram_client.deadline import DeadlineAdapter
 from hashstagram_client.errors import (
     AnswerError,
@@ -105,9 +105,14 @@ class Transport:
         """The answer's JSON, after as many tries as it takes.
 
         Raises:
-            ClientError: the last try's error.
+            ClientError: the last try's error; with a note where the address was guessed.
         """
-        return self._until(deadline, partial(self._authorized, request))
+        try:
+            return self._until(deadline, partial(self._authorized, request))
+        except ClientError as err:
+            if self.connection.guessed:
+                err.add_note(GUESSED)
+            raise
 
     def download(self, url: str, deadline: float) -> bytes:
         """A photo from anywhere; our token stays here.
@@ -253,7 +258,8 @@ def _error(answer: requests.Response, body: Any) -> AnswerError:
     kind, message = _reason(answer, body)
     # TorchServe says 400 InvalidKeyException where the standard says 401.
     if status in (401, 403) or kind == "InvalidKeyException":
-        message += ". Pass a token, set HASHSTAGRAM_TOKEN, or call from the server's own folder."
+        way = "Pass a token, set HASHSTAGRAM_TOKEN, or call from the server's own folder."
+        message = f"{message.rstrip('.')}. {way}"
         return UnauthorizedError(message, status=status, kind=kind)
     if status in (429, 503):
         wait = retry_after(answer.headers.get("Retry-After"))

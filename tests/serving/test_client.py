@@ -92,6 +92,17 @@ def test_the_operator_beside_a_server(
     told = capsys.readouterr().out
     assert f"{instance.inference}, from .run/server.json" in told
     assert "hashtags 1.0, the default: 1 of 1 workers" in told
+    whole = json.loads((tmp_path / ".run" / "server.json").read_text())
+    dead = asdict(instance) | {"run": "/serve/torchserve-a", "management": "http://127.0.0.1:9"}
+    instances = {"instances": [dead, asdict(instance)]}
+    (tmp_path / ".run" / "server.json").write_text(json.dumps(whole | instances))
+    assert main(["doctor"]) == 1
+    told = capsys.readouterr().out
+    name = Path(instance.run).name
+    assert f"NO\ttorchserve-a\tdoes not answer; the others serve on: {name}\tit starts" in told
+    assert "see /serve/torchserve-a/console.log\n" in told
+    assert f"ok\t{name}\thashtags 1.0" in told
+    (tmp_path / ".run" / "server.json").write_text(json.dumps(whole))
     Path(instance.key_file).rename(tmp_path / "away")
     try:
         assert main(["doctor"]) == 1

@@ -208,9 +208,17 @@ def test_the_operator_is_told_what_is_missing(
 ) -> None:
     beside(tmp_path, monkeypatch, {**asdict(instance), "front": None})
     new = store(tmp_path / "store", version(contents, "2.0"), "2.mar")
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(jpeg[: len(jpeg) // 2])
+    told: list[str] = []
     with ManagementClient() as manager:
         with pytest.raises(RegistrationOffError, match="enable_model_api=true"):
-            manager.rollout("hashtags", new, smoke_photos=[jpeg])
+            manager.rollout("hashtags", new, smoke_photos=[jpeg, broken], report=told.append)
+        assert told[0].startswith(f"{broken} is left out: ")
+        with pytest.raises(RolloutFailedError, match="none of the smoke photos"):
+            manager.rollout("hashtags", new, smoke_photos=[broken])
+        with pytest.raises(RolloutFailedError, match=r"x\.jpg: smoke photos have to lie on this"):
+            manager.rollout("hashtags", new, smoke_photos=[jpeg, "http://elsewhere/x.jpg"])
         with pytest.raises(RegistrationOffError, match=r"operator\.properties"):
             manager.register(str(new))
         (tmp_path / "store" / "SHA256SUMS").write_text("")

@@ -111,11 +111,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", INTERRUPTED)
     except (ConnectionFailedError, BusyError) as err:
-        return _fail(str(err), NO_SERVER)
+        return _fail(_with_notes(err), NO_SERVER)
     except ClientError as err:
-        return _fail(str(err), FAILED)
+        return _fail(_with_notes(err), FAILED)
     except OSError as err:
         return _fail(f"{err.filename}: {err.strerror}" if err.filename else str(err), FAILED)
+
+
+def _with_notes(err: ClientError) -> str:
+    return "\n".join([str(err), *getattr(err, "__notes__", [])])
 
 
 def _fail(message: str, code: int) -> int:

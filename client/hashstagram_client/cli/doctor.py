@@ -4,7 +4,8 @@ import json
 import os
 import sys
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,10 +18,12 @@ from hashstagram_client.cli.command import FAILED
 from hashstagram_client.cli.options import json_option, server_options
 from hashstagram_client.cli.output import show_rows
 from hashstagram_client.client import HashtagClient
-from hashstagram_client.connection import Connection, local_instances
-from hashstagram_client.errors import ClientError, UnauthorizedError
-from hashstagram_client.management import ManagementClient
+from hashstagram_client.connection import GUESSED, Connection, local_instances
+from hashstagram_client.errors import ClientError, ConnectionFailedError, UnauthorizedError
+from hashstagram_client.torchserve import TorchServe
+from hashstagram_client.versions import ModelVersion
 
+INSTANCE = 5.0  # seconds that one may take to tell of its models
 SKEW = 60.0  # seconds that two clocks may differ
 # One gray pixel, as a PNG file: the smallest photo there is.
 PIXEL = b64decode(
@@ -76,7 +79,7 @@ def examine(url: str | None, token: str | None, timeout: float) -> Iterator[Find
         f"client {version('hashstagram-client')}, Python {sys.version.split()[0]}, "
         f"requests {version('requests')}",
     )
-    yield Finding("address", None, f"{connection.url}, {_origin(url)}")
+    yield _address(connection, url)
     yield _key(connection, token)
     yield from _answers(connection, timeout)
     yield from _instances()
@@ -89,14 +92,12 @@ def examine(url: str | None, token: str | None, timeout: float) -> Iterator[Find
             )
 
 
-def _origin(url: str | None) -> str:
-    if url:
-        return "from --url"
-    if os.environ.get("HASHSTAGRAM_URL"):
-        return "from HASHSTAGRAM_URL"
-    if local_instances():
-        return "from .run/server.json"
-    return "for want of another: no --url, no HASHSTAGRAM_URL, no .run/server.json"
+def _address(connection: Connection, url: str | None) -> Finding:
+    if connection.guessed:
+        advice = "go to the folder where the server was started, or give its address with --url"
+        return Finding("address", None, f"{connection.url}. {GUESSED}", advice)
+    known = "HASHSTAGRAM_URL" if os.environ.get("HASHSTAGRAM_URL") else ".run/server.json"
+    return Finding("address", None, f"{connection.url}, from {'--url' if url else known}")
 
 
 def _key(connection: Connection, token: str | None) -> Finding:
@@ -105,7 +106,7 @@ def _key(connection: Connection, token: str | None) -> Finding:
     if connection.token:
         return Finding("key", True, "from HASHSTAGRAM_TOKEN")
     if connection.key_file is None:
-        return Finding("key", None, "none, which a front on loopback does not ask for")
+        return Finding("key", None, "none, which is well where the server asks for none")
     if connection.current_token():
         return Finding("key", True, f"in {connection.key_file}")
     advice = "call as the user who started the server, or start it again"
@@ -154,21 +155,44 @@ def _clock(url: str) -> Finding:
 
 def _instances() -> Iterator[Finding]:
     """Beside the server, what each of its TorchServes says of its workers."""
-    if not local_instances():
-        return
-    try:
-        with ManagementClient(timeout=5) as manager:
-            found = manager.models()
-    except ClientError as err:
-        yield Finding("instances", False, str(err), "see console.log in .run")
-        return
-    for v in found:
-        running = sum(worker.ready for worker in v.workers)
-        default = ", the default" if v.is_default else ""
-        told = f"{v.model} {v.version}{default}: {running} of {v.wanted} workers, {v.queued} queued"
-        advice = "" if v.ready else "wait a minute, then see logs/worker.log in its run folder"
-        yield Finding(v.instance, v.ready, told, advice)
+    instances = [TorchServe.of(facts, INSTANCE) for facts in local_instances()]
+    asked = {instance: _asked(instance) for instance in instances}
+    found = [v for answer in asked.values() if isinstance(answer, list) for v in answer]
+    serving = sorted({v.instance for v in found if v.ready})
+    for instance, answer in asked.items():
+        if isinstance(answer, ClientError):
+            yield _silent(instance, answer, serving, supervised=len(instances) > 1)
+        else:
+            yield from map(_version, answer)
     defaults = {v.version for v in found if v.is_default}
     if len(defaults) > 1:
         differ = f"the instances serve {' and '.join(sorted(defaults))}"
         yield Finding("instances", False, differ, "make restart gives all of them the same")
+
+
+def _asked(instance: TorchServe) -> list[ModelVersion] | ClientError:
+    with closing(instance):
+        try:
+            return instance.models()
+        except ClientError as err:
+            return err
+
+
+def _silent(
+    instance: TorchServe, err: ClientError, serving: Sequence[str], *, supervised: bool
+) -> Finding:
+    """An instance that says nothing of its models; the front's are started again when they die."""
+    log = f"see {instance.folder}/console.log"
+    if not isinstance(err, ConnectionFailedError):
+        return Finding(instance.name, False, str(err), log)
+    rest = f"; the others serve on: {', '.join(serving)}" if serving else ""
+    wait = "it starts again by itself in some seconds; else " if supervised else ""
+    return Finding(instance.name, False, f"does not answer{rest}", f"{wait}{log}")
+
+
+def _version(v: ModelVersion) -> Finding:
+    running = sum(worker.ready for worker in v.workers)
+    default = ", the default" if v.is_default else ""
+    told = f"{v.model} {v.version}{default}: {running} of {v.wanted} workers, {v.queued} queued"
+    advice = "" if v.ready else "wait a minute, then see logs/worker.log in its run folder"
+    return Finding(v.instance, v.ready, told, advice)

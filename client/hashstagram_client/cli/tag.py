@@ -17,7 +17,7 @@ from hashstagram_client.cli.options import json_option, server_options, top_opti
 from hashstagram_client.cli.output import progress_bar, show_hashtags
 from hashstagram_client.client import HashtagClient
 from hashstagram_client.errors import ConnectionFailedError, RequestRefusedError
-from hashstagram_client.record import FINAL
+from hashstagram_client.record import FINAL, Record
 from hashstagram_client.results import Recommendation
 
 RETRIES = 3  # for one photo: a server that is not there shall be reported in a second
@@ -147,10 +147,11 @@ def command(
         raise FileNotFoundError(2, "no photos there", " ".join(photo))
     with HashtagClient(url, token, timeout=timeout, shrink=shrink) as client:
         try:
+            refused = refused_before(found, output) if output else 0
             outcomes = client.recommend_many(
                 found, concurrency=concurrency, ordered=output is None, output=output, **options
             )
-            return tag_many(found, outcomes, form, output, write_xmp)
+            return tag_many(found, outcomes, form, output, write_xmp, refused)
         except ValueError as err:
             raise click.UsageError(f"{output}: {err}") from err
 
@@ -177,12 +178,23 @@ def tag_one(
     return FAILED if errors.lines else 0
 
 
+def refused_before(found: Sequence[str], output: Path) -> int:
+    """How many of the photos an earlier run wrote down as refused: they are not asked for again.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    with Record(output) as record:
+        return sum(map(record.has_refused, found))
+
+
 def tag_many(
     found: Sequence[str],
     outcomes: Generator[Outcome, None, None],
     form: Form,
     output: Path | None,
     write_xmp: bool,
+    refused: int,
 ) -> int:
     """Show or write down each outcome, and the errors at the end; the exit code."""
     errors, done, gone = Errors(), 0, 0
@@ -195,8 +207,10 @@ def tag_many(
             done += 1
             bar.update(task, completed=done)
             gone = gone + 1 if isinstance(outcome.error, ConnectionFailedError) else 0
-            if gone == GONE:
-                raise ConnectionFailedError(f"{outcome.error} {_go_on(output)}")
+            if outcome.error and gone == GONE:
+                if output:
+                    outcome.error.add_note(f"Start again with -o {output} to go on.")
+                raise outcome.error
             if outcome.error:
                 errors.add(outcome.photo, _reason(outcome.error))
             if lines_are_shown:
@@ -207,9 +221,10 @@ def tag_many(
     errors.show()
     if output:
         before = f", {len(found) - done} were done before" if done < len(found) else ""
+        of_those = f" ({refused} of them with an error)" if refused else ""
         failed = f", {len(errors.lines)} with an error" if errors.lines else ""
-        click.echo(f"{done} photos{failed}{before}: {output}", err=True)
-    return FAILED if errors.lines else 0
+        click.echo(f"{done} photos{failed}{before}{of_those}: {output}", err=True)
+    return FAILED if errors.lines or refused else 0
 
 
 def write_keywords(photo: str, recommendation: Recommendation, errors: Errors) -> None:
@@ -227,7 +242,3 @@ def write_keywords(photo: str, recommendation: Recommendation, errors: Errors) -
 
 def _reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def _go_on(output: Path | None) -> str:
-    return f"Start again with -o {output} to go on." if output else ""
