@@ -26,8 +26,6 @@ pytestmark = [pytest.mark.serving, pytest.mark.browser]
 AXE = ROOT / "web" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 REMOVE = ".filepond--action-remove-item, .filepond--action-revert-item-processing"
 PATIENCE = 60_000  # milliseconds, on a machine that is busy
-# Its preview's worker says so of a broken photo, to nobody.
-FILEPONDS = "The source image could not be decoded."
 PHONE: dict[str, Any] = {
     "viewport": {"width": 320, "height": 640},
     "has_touch": True,
@@ -48,7 +46,8 @@ def opened(browser: Browser) -> Iterator[Open]:
     contexts, strange = [], []
 
     def complain(message: ConsoleMessage) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text:
+        loading = message.text.startswith("Failed to load resource")
+        if "[DOM]" in message.text or (message.type == "error" and not loading):
             strange.append(message.text)
 
     def open_(page: Page, **options: Any) -> Tab:
@@ -57,7 +56,7 @@ def opened(browser: Browser) -> Iterator[Open]:
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE)
         tab.on("console", complain)
-        tab.on("pageerror", lambda e: str(e) == FILEPONDS or strange.append(str(e)))
+        tab.on("pageerror", lambda e: strange.append(str(e)))
         tab.on("dialog", lambda dialog: (strange.append(dialog.message), dialog.dismiss()))
         own = (page.url, f"blob:{page.url}", "data:")
         context.on("request", lambda r: r.url.startswith(own) or strange.append(r.url))
@@ -230,6 +229,65 @@ def test_a_carousel_agrees_on_five_and_one_broken_photo_is_named(
         expect(chips(tab)).to_have_count(0)
         tab.get_by_text("the whole post").click()
         assert texts(tab) == whole
+
+
+def test_a_broken_last_photo_leaves_the_stage_to_the_first_with_hashtags(
+    opened: Open, served_page: Page, photo: Path, files: Path, jpeg: bytes
+) -> None:
+    (files / "broken.jpg").write_bytes(jpeg[:-2000])
+    tab = opened(served_page)
+    give(tab, photo, photo, files / "broken.jpg")
+    expect(tab.locator("#counter")).to_have_text("1 / 3")
+    expect(tab.locator("#photo")).to_have_attribute("alt", "Photo 1 of 3: beach.jpg")
+    tab.get_by_role("button", name="Previous photo").click()
+    expect(tab.locator("#counter")).to_have_text("3 / 3")
+
+
+def test_a_single_unreadable_photo_offers_nothing_to_copy(
+    opened: Open, served_page: Page, photo: Path, files: Path
+) -> None:
+    (files / "nonsense.jpg").write_text("no photo")
+    tab = opened(served_page)
+    with usable_afterwards(tab, photo):
+        give(tab, files / "nonsense.jpg")
+        expect(messages(tab)).to_contain_text("nonsense.jpg: This is not an image")
+        expect(tab.locator(".filepond--file-status-main")).to_have_text("Not a photo")
+        expect(tab.locator("#copy")).to_be_hidden()
+        expect(tab.get_by_text("Instagram", exact=True)).to_be_hidden()
+    expect(tab.locator("#copy")).to_be_enabled()
+
+
+def test_the_little_picture_is_done_when_the_hashtags_are_there(
+    opened: Open, served_page: Page, photo: Path
+) -> None:
+    tab = opened(served_page)
+    give(tab, photo)
+    tab.wait_for_selector("#tags .chip")
+    tab.wait_for_selector(".filepond--item[data-answered]", timeout=500)
+    assert tab.locator(".filepond--action-abort-item-processing:visible").count() == 0
+    assert tab.locator(".filepond--process-indicator:visible").count() == 0
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"viewport": {"width": 1200, "height": 900}},
+        PHONE | {"viewport": {"width": 390, "height": 844}},
+    ],
+    ids=["desktop", "phone"],
+)
+def test_the_first_screen_shows_all_hashtags_above_the_button(
+    opened: Open, served_page: Page, photo: Path, context: Any
+) -> None:
+    tab = opened(served_page, **context)
+    give(tab, photo)
+    expect(chips(tab)).to_have_count(5)
+    expect(tab.locator("#photo")).to_be_visible()
+    last, button = chips(tab).last.bounding_box(), tab.locator("#copy").bounding_box()
+    assert last is not None
+    assert button is not None
+    assert last["y"] + last["height"] <= button["y"]
+    assert button["y"] + button["height"] <= context["viewport"]["height"]
 
 
 def test_the_photos_of_a_post_agree_by_their_mean(

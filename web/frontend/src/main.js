@@ -28,6 +28,7 @@ const post = {
 const photoOf = (file) => post.photos.find((photo) => photo.file === file);
 const onStage = () => post.photos[post.number];
 const tagged = () => post.photos.filter((photo) => photo.answer);
+const isWaiting = () => post.photos.some((photo) => !photo.answer && !photo.failure);
 const isCarousel = () => post.photos.length > 1;
 
 /** The hashtags that are being chosen from: the whole post's, or the photo's on the stage. */
@@ -55,7 +56,16 @@ function added(file) {
   post.photos.push(photo);
   turnTo(post.photos.length - 1);
   // At once: FilePond would first draw its little pictures. It tells of a failure.
-  photo.start().then(render, () => {});
+  const asking = photo.start();
+  asking.then(settled, settled);
+  return asking;
+}
+
+/** A photo has its answer, or failed; after the last, the first with hashtags takes a failed one's place. */
+function settled() {
+  const first = post.photos.findIndex(({ answer }) => answer);
+  if (onStage()?.failure && first >= 0 && !isWaiting()) turnTo(first);
+  else render();
 }
 
 function removed(file) {
@@ -78,8 +88,8 @@ function refused(item, error) {
 function failed(file) {
   const photo = photoOf(file);
   if (!photo || photo.failure?.name === "AbortError") return;
-  const name = isCarousel() ? `${photo.name}: ` : "";
-  photo.message = complain(`${name}${photo.failure.message}`, isWorthAnotherTry(photo.failure) ? again : null);
+  const text = `${photo.name}: ${photo.failure.message}`;
+  photo.message = complain(text, isWorthAnotherTry(photo.failure) ? again : null);
   render();
 
   function again() {
@@ -115,7 +125,7 @@ function render() {
 
 function renderTags() {
   const chosen = selection();
-  const waiting = post.photos.some((photo) => !photo.answer && !photo.failure);
+  const waiting = isWaiting();
   if (chosen) {
     showTags(kept(), chosen.droppedOnes(), {
       platform: post.platform.name,
@@ -126,6 +136,7 @@ function renderTags() {
   } else if (waiting) showWaiting(post.platform.count);
   else showTags([], [], { on: {} });
   byId("caption").textContent = written();
+  byId("where").hidden = byId("copying").hidden = !chosen && !waiting;
   byId("copy").disabled = !kept().length;
   byId("copy-text").textContent = kept().length === 1 ? "Copy 1 hashtag" : `Copy ${kept().length} hashtags`;
   say(summary(chosen, waiting));

@@ -13,16 +13,19 @@ const SIZE = "20MB";
 const EMPTY = 'Drop a photo here<br>or paste it, or <span class="filepond--label-action">choose one</span>';
 const MORE = '<span class="filepond--label-action">Add more photos</span>';
 const TYPES = { heic: "image/heic", heif: "image/heif", avif: "image/avif" };
-const PREVIEWED = /^image\/(jpeg|png|webp|gif|avif|bmp)$/;
+const NO_PHOTO = 415; // HTTP's status
 
 /** Make the picker. `upload(file, progress)` is asked for each photo; `on` is told of those that
- * come, fail and go: {added, refused, failed, removed, tooMany}. */
+ * come, fail and go: {added, refused, failed, removed, tooMany}; `added` answers, as a promise,
+ * when there are hashtags. */
 export function createPicker(input, upload, on) {
+  const drawable = new WeakSet(); // files; FilePond's preview stumbles over others
   const pond = FilePond.create(input, {
     allowMultiple: true,
     maxFiles: MOST,
     maxFileSize: SIZE,
-    maxParallelUploads: 2,
+    maxParallelUploads: MOST, // each was started when it came
+    allowMinimumUploadDuration: false,
     acceptedFileTypes: ["image/*"],
     fileValidateTypeDetectType: (file, type) => Promise.resolve(type || typeByName(file.name)),
     labelFileTypeNotAllowed: "This is not a photo",
@@ -35,8 +38,9 @@ export function createPicker(input, upload, on) {
     allowProcess: true,
     labelTapToCancel: "",
     labelTapToUndo: "",
+    labelTapToRetry: "",
     imagePreviewHeight: 64,
-    imagePreviewFilterItem: (item) => PREVIEWED.test(item.fileType),
+    imagePreviewFilterItem: ({ file }) => drawable.has(file),
     labelIdle: EMPTY,
     dropOnPage: true,
     dropOnElement: false,
@@ -44,7 +48,12 @@ export function createPicker(input, upload, on) {
     labelButtonRemoveItem: "Remove",
     server: { revert: null, process: (_, file, __, ...told) => process(upload, file, ...told) },
     onwarning: () => on.tooMany(MOST),
-    onaddfile: (error, item) => (error ? on.refused(item, error) : on.added(item.file)),
+    beforeAddFile: async ({ id, file }) => {
+      on.added(file).then(() => showAnswered(id), () => {}); // `failed` is told
+      if (await isDrawable(file)) drawable.add(file);
+      return true;
+    },
+    onaddfile: (error, item) => error && on.refused(item, error),
     onprocessfile: (error, item) => error && on.failed(item.file),
     onremovefile: (_, item) => on.removed(item.file),
     onupdatefiles: (items) => pond.setOptions({ labelIdle: items.length ? MORE : EMPTY }),
@@ -56,9 +65,22 @@ function process(upload, file, done, failed, progress, stopped) {
   const told = (event) => progress(event.lengthComputable, event.loaded, event.total);
   upload(file, told).then(
     () => done(file.name),
-    (failure) => failed(failure.message),
+    ({ status }) => failed(status === NO_PHOTO ? "Not a photo" : "Failed"),
   );
   return { abort: stopped };
+}
+
+/** At once: FilePond's own word waits until nothing moves any more. */
+function showAnswered(id) {
+  document.getElementById(`filepond--item-${id}`)?.setAttribute("data-answered", "");
+}
+
+/** As FilePond's preview will try it; an <img> forgives more. */
+function isDrawable(file) {
+  return createImageBitmap(file, { resizeWidth: 1, resizeHeight: 1 }).then(
+    (bitmap) => (bitmap.close(), true),
+    () => false,
+  );
 }
 
 function typeByName(name) {
