@@ -1,6 +1,8 @@
 """What runs a network is chosen by what was measured, and travels with the bundle."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,11 @@ from hashstagram.engine import GraphEngine
 from hashstagram.files import CONFIG, FILES, GRAPH, GRAPH_WEIGHTS
 from hashstagram.graph import build_graph, expand, save_graph
 from hashstagram.predictor import Predictor
+from tests.conftest import clean_environment
 from tests.test_build_mar import build
 from training import optimize
 from training.harrison import DataError
 from training.optimize import Trial, choose, quantise
-from training.prepare import open_photoset
 
 
 @pytest.mark.parametrize(
@@ -63,9 +65,10 @@ def test_a_graph_in_eight_bits_goes_into_the_archive(
 def test_the_choice_is_in_the_bundle_and_the_bundle_is_whole(
     bundle_dir: Path, harrison_root: Path, tmp_path: Path
 ) -> None:
-    choice = optimize.optimize(bundle_dir, [open_photoset(harrison_root)])
+    command = [sys.executable, "-m", "training.optimize", bundle_dir, "--data", harrison_root]
+    subprocess.run(command, check=True, env=clean_environment())
     check_bundle(bundle_dir)
-    assert BundleConfig.load(bundle_dir / CONFIG).engine == choice
+    choice = BundleConfig.load(bundle_dir / CONFIG).engine
     assert set(choice.measured["engines"]) == {"pytorch", "float", "int8"}
     assert choice.measured["engines"]["float"]["overlap"] > 4.9
     assert (bundle_dir / GRAPH).exists() == (choice.chosen == "int8")
