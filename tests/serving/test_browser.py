@@ -272,9 +272,9 @@ def test_the_little_picture_is_done_when_the_hashtags_are_there(
     "context",
     [
         {"viewport": {"width": 1200, "height": 900}},
-        PHONE | {"viewport": {"width": 390, "height": 844}},
+        PHONE | {"viewport": {"width": 393, "height": 727}},
     ],
-    ids=["desktop", "phone"],
+    ids=["desktop", "Pixel 5"],
 )
 def test_the_first_screen_shows_all_hashtags_above_the_button(
     opened: Open, served_page: Page, photo: Path, context: Any
