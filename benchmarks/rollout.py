@@ -13,11 +13,11 @@ from hashlib import sha256
 from itertools import cycle
 from pathlib import Path
 from threading import Event, Lock
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZipFile
 
 from benchmarks.reliability.stage import ROOMY, photos
+from benchmarks.repack import repack
 from hashstagram_client import ClientError, HashtagClient, ManagementClient, RolloutFailedError
-from serving.archive import trust
 from serving.front import Front
 
 logger = logging.getLogger(__name__)
@@ -68,15 +68,15 @@ def rollout(archive: Path, requests: int, clients: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hashstagram-bench-") as folder:
         store = Path(folder, "store")
         store.mkdir()
-        first = repack(archive, store / "hashtags.mar", "1.0", lambda contents: None)
+        first = _version(archive, store / "hashtags.mar", "1.0", lambda contents: None)
         with _front(first, Path(folder)) as front, ManagementClient() as manager:
             for name, version, edit in (
                 ("does not load", "3.0", _no_threads),
                 ("disagrees", "4.0", lambda contents: _rename(contents, 1)),
             ):
-                mar = repack(archive, store / f"{version}.mar", version, edit)
+                mar = _version(archive, store / f"{version}.mar", version, edit)
                 _refused(front, manager, mar, name, clients)
-            mar = repack(archive, store / "2.0.mar", "2.0", lambda c: _rename(c, ALIKE))
+            mar = _version(archive, store / "2.0.mar", "2.0", lambda c: _rename(c, ALIKE))
             _forth_and_back(front, manager, mar, requests, clients)
 
 
@@ -167,22 +167,15 @@ def _tags(front: Front, pictures: list[bytes]) -> list[list[str]]:
     return [[hashtag.tag for hashtag in answer.hashtags] for answer in answers]
 
 
-def repack(archive: Path, target: Path, version: str, edit: Callable[[Contents], None]) -> Path:
-    """An archive with another version and some other content, listed beside it."""
+def _version(archive: Path, target: Path, version: str, edit: Callable[[Contents], None]) -> Path:
+    """An archive with another version and some other content."""
     with ZipFile(archive) as packed:
         contents = {name: packed.read(name) for name in packed.namelist()}
     manifest = json.loads(contents["MAR-INF/MANIFEST.json"])
     manifest["model"]["modelVersion"] = version
     contents["MAR-INF/MANIFEST.json"] = json.dumps(manifest).encode()
     edit(contents)
-    with ZipFile(target, "w") as packed:
-        for name, data in contents.items():
-            entry = ZipInfo(name)
-            entry.external_attr = 0o644 << 16
-            with packed.open(entry, "w", force_zip64=True) as file:
-                file.write(data)
-    trust(target)
-    return target
+    return repack(archive, target, contents)
 
 
 def _no_threads(contents: Contents) -> None:

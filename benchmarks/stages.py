@@ -25,23 +25,20 @@ from pathlib import Path
 from statistics import median
 from threading import Thread
 
-import numpy as np
 import requests
 import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.memory import build
+from benchmarks.peers.photos import QUALITY, SIZES, draw, jpeg
 from hashstagram.graph import expand
 from hashstagram.predictor import Predictor
 from hashstagram.recommender import Recommender
 from hashstagram.transforms import crop_box, min_side
 from serving.instance import ROOT, Instance
-from serving.sample_photo import draw_sunset
 
-SIZES = ((640, 640), (1080, 1080), (4032, 3024))
 WARM = 50  # requests
-NOISE = 9  # grey levels, up and down: about as many bytes a pixel as a camera's
 
 
 @dataclass(frozen=True)
@@ -52,16 +49,6 @@ class Stage:
     stage: str
     measured: float
     floor: float
-
-
-def draw_photo(width: int, height: int) -> bytes:
-    """A JPEG of that size, with noise; the same each time."""
-    picture = np.asarray(draw_sunset().resize((width, height), Image.Resampling.BICUBIC), np.int16)
-    noise = np.random.default_rng(0).normal(0, NOISE, (height, width, 1)).astype(np.int16)
-    file = BytesIO()
-    noisy = (picture + noise).clip(0, 255).astype(np.uint8)
-    Image.fromarray(noisy).save(file, "JPEG", quality=80)
-    return file.getvalue()
 
 
 def milliseconds(step: Callable[[], object], rounds: int) -> float:
@@ -83,11 +70,11 @@ def stages(
     Args:
         predictor: what the instance's worker runs, in one thread.
         instance: a server with one worker of one thread.
-        size: the photo's width and height.
+        size: the photo's width, one of SIZES, and its height.
         floor: of the inference, see `inference_floor`.
         rounds: how often each is measured.
     """
-    photo = draw_photo(*size)
+    photo = jpeg(draw(*size, 0), QUALITY[size[0]])
     pixels = predictor.preprocess(photo)[None]
     scores = predictor.scores(pixels)[0]
     answer = predictor.ranking.top(scores)
@@ -209,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with one_thread():
             instance = Instance.start(folder / "measured.mar", folder / "run", timeout=300)
         try:
-            for size in SIZES:
+            for size in SIZES.values():
                 rounds = 5 if args.quick else 30
                 found += stages(predictor, instance, size, floor, rounds)
         finally:

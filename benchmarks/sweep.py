@@ -7,33 +7,25 @@ It needs wrk, a load generator, and a machine that does nothing else.
 import argparse
 import math
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZipFile
 
 from benchmarks.memory import build
-from benchmarks.stages import draw_photo
-from serving.archive import SETTINGS, trust
+from benchmarks.peers.photos import save_photos
+from benchmarks.peers.wrk import LoadError, Target
+from benchmarks.repack import repack
+from serving.archive import SETTINGS
 from serving.instance import ROOT, Instance
 
 CONFIG = ROOT / "handler" / SETTINGS
 CONNECTIONS = (1, 8, 32)
 WIDTH = 1080
-
-_POST = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/octet-stream"
-wrk.headers["Authorization"] = "Bearer {key}"
-local file = io.open("{photo}", "rb")
-wrk.body = file:read("*a")
-file:close()
-"""
+WARM = 2  # seconds
 
 
 @dataclass(frozen=True)
@@ -81,44 +73,31 @@ def combinations(cores: int, *, quick: bool) -> list[Settings]:
 def with_settings(archive: Path, settings: Settings, folder: Path) -> Path:
     """A copy of an archive, in another folder, with other settings."""
     folder.mkdir(exist_ok=True)
-    target = folder / archive.name  # which is the model's name too
-    with ZipFile(archive) as source, ZipFile(target, "w") as copy:
-        for entry in source.infolist():
-            data = source.read(entry)
-            if entry.filename == SETTINGS:
-                data = settings.within(data.decode()).encode()
-            made = ZipInfo(entry.filename)
-            made.external_attr = entry.external_attr
-            with copy.open(made, "w", force_zip64=True) as file:
-                file.write(data)
-    trust(target)
-    return target
+    with ZipFile(archive) as packed:
+        text = packed.read(SETTINGS).decode()
+    # Under the same name, which is the model's too.
+    return repack(archive, folder / archive.name, {SETTINGS: settings.within(text).encode()})
 
 
-def measure(archive: Path, photo: Path, folder: Path, seconds: int) -> Outcome:
-    """Serve an archive, and let wrk ask it."""
+def measure(archive: Path, photos: Sequence[Path], folder: Path, seconds: int) -> Outcome:
+    """Serve an archive, and let wrk ask it.
+
+    Raises:
+        LoadError: there is no wrk, or it failed.
+    """
     instance = Instance.start(archive, folder / "run", timeout=300)
     try:
-        script = folder / "post.lua"
-        script.write_text(_POST.format(key=instance.key("inference"), photo=photo))
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Authorization": f"Bearer {instance.key('inference')}",
+        }
         url = f"{instance.inference}/predictions/{instance.model}"
-        load(url, script, CONNECTIONS[-1], 2)  # warm
-        told = [load(url, script, connections, seconds) for connections in CONNECTIONS]
+        target = Target(url, photos, headers)
+        target.load(CONNECTIONS[-1], WARM)
+        loads = [target.load(connections, seconds) for connections in CONNECTIONS]
     finally:
         instance.stop()
-    return Outcome(tuple(rate for rate, _ in told), sum(errors for _, errors in told))
-
-
-def load(url: str, script: Path, connections: int, seconds: int) -> tuple[float, int]:
-    """Requests a second, and failed ones, with so many connections."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s"]
-    done = subprocess.run(
-        [*command, "-s", str(script), url], capture_output=True, text=True, check=True
-    )
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    failed = re.findall(r"Non-2xx or 3xx responses: (\d+)|timeout (\d+)", done.stdout)
-    assert rate
-    return float(rate[1]), sum(int(count) for pair in failed for count in pair if count)
+    return Outcome(tuple(x.requests_per_s for x in loads), sum(x.errors for x in loads))
 
 
 def line(settings: Settings, outcome: Outcome) -> str:
@@ -137,13 +116,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer combinations, 3 seconds each")
     parser.add_argument("--write", action="store_true", help=f"write the best into {CONFIG.name}")
     args = parser.parse_args(argv)
-    if shutil.which("wrk") is None:
-        parser.error("wrk is not installed")
     outcomes: dict[Settings, Outcome] = {}
     with tempfile.TemporaryDirectory(prefix="hashstagram-") as made:
         folder = Path(made)
-        photo = folder / "photo.jpg"
-        photo.write_bytes(draw_photo(WIDTH, WIDTH))
+        photos = save_photos(WIDTH, folder)
         build(args.bundle, folder / "hashtags.mar")
         heads = "".join(f"{f'c={connections}':>9}" for connections in CONNECTIONS)
         print(
@@ -152,7 +128,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for settings in combinations(args.cores, quick=args.quick):
             archive = with_settings(folder / "hashtags.mar", settings, folder / "swept")
             seconds = 3 if args.quick else args.seconds
-            outcomes[settings] = measure(archive, photo, folder, seconds)
+            try:
+                outcomes[settings] = measure(archive, photos, folder, seconds)
+            except LoadError as err:
+                parser.error(str(err))
             print(line(settings, outcomes[settings]), flush=True)
     best = max(outcomes, key=lambda settings: outcomes[settings].merit)
     print(f"best: {best}")

@@ -94,7 +94,7 @@ def test_wrk_sends_all_bodies_in_turn_with_the_headers(tmp_path: Path) -> None:
     with EchoServer(("127.0.0.1", 0), Echo).running() as server:
         target = wrk.Target(f"http://127.0.0.1:{server.server_port}/", bodies, {"X-Kind": "jpeg"})
         try:
-            load, seen = target.load(2, 1, lambda: 7)
+            load, seen = target.watched(2, 1, lambda: 7)
         except wrk.LoadError as err:
             pytest.skip(str(err))
     assert seen == 7

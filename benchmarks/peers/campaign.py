@@ -114,9 +114,9 @@ class Campaign:
         for width, connections in self.plan.loads[model.name]:
             target = wrk.Target(service.url, bodies[width], service.peer.headers)
             if not rates:
-                target.load(*WARM_UP, lambda: 0)
+                target.load(*WARM_UP)
             seconds = self.plan.duration(connections, rates.get(width, 0.0))
-            load, memory = target.load(connections, seconds, service.memory)
+            load, memory = target.watched(connections, seconds, service.memory)
             rates[width], most = load.requests_per_s, max(most, memory)
             cell = Cell(*told, width, connections, **asdict(load))
             _tell(cell)

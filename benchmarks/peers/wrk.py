@@ -71,12 +71,26 @@ class Target:
     bodies: Sequence[Path]
     headers: Mapping[str, str]
 
-    def load(self, connections: int, seconds: float, look: Callable[[], int]) -> tuple[Load, int]:
-        """Run wrk, and look at something, such as memory, when most of the time is over.
+    def load(self, connections: int, seconds: float) -> Load:
+        """Run wrk.
 
         Args:
             connections: requests at a time.
             seconds: for how long; wrk counts in whole ones.
+
+        Raises:
+            LoadError: there is no wrk, or it failed.
+        """
+        return self.watched(connections, seconds, lambda: 0)[0]
+
+    def watched(
+        self, connections: int, seconds: float, look: Callable[[], int]
+    ) -> tuple[Load, int]:
+        """Run wrk, and look at something, such as memory, when most of the time is over.
+
+        Args:
+            connections: see load; likewise seconds.
+            seconds: see connections.
             look: its result is answered too.
 
         Raises:

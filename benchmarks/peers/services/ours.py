@@ -4,14 +4,14 @@ As it is shipped, but for the number of workers, and callers need no key: the pe
 """
 
 import os
-import shutil
 from pathlib import Path
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZipFile
 
 import yaml
 
 from benchmarks.peers.setting import Setting
-from serving.archive import SETTINGS, trust
+from benchmarks.repack import repack
+from serving.archive import SETTINGS
 from serving.instance import Instance
 
 
@@ -19,20 +19,10 @@ def with_workers(packed: Path, workers: int, folder: Path) -> Path:
     """The archive itself, or a copy of it that runs in so many workers."""
     with ZipFile(packed) as shipped:
         settings = yaml.safe_load(shipped.read(SETTINGS))
-        if settings["minWorkers"] == workers:
-            return packed
-        changed = folder / packed.name
-        with ZipFile(changed, "w") as copy:
-            for entry in shipped.infolist():
-                fresh = ZipInfo(entry.filename)
-                fresh.external_attr = entry.external_attr
-                with shipped.open(entry) as source, copy.open(fresh, "w", force_zip64=True) as to:
-                    if entry.filename == SETTINGS:
-                        to.write(yaml.safe_dump(settings | {"minWorkers": workers}).encode())
-                    else:
-                        shutil.copyfileobj(source, to)
-    trust(changed)
-    return changed
+    if settings["minWorkers"] == workers:
+        return packed
+    changed = yaml.safe_dump(settings | {"minWorkers": workers}).encode()
+    return repack(packed, folder / packed.name, {SETTINGS: changed})
 
 
 if __name__ == "__main__":
