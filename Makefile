@@ -27,7 +27,7 @@ help:
 	@echo "make stop            end what demo or serve started"
 	@echo "make test            install, and run every test"
 	@echo "make lint            ruff and mypy"
-	@echo "make bench           our speed beside other servers', in three minutes; needs wrk"
+	@echo "make bench           our speed beside other servers', in five minutes; needs wrk"
 	@echo "make mar             build $(MAR) from $(BUNDLE)"
 	@echo "make web             build the page"
 	@echo "make screenshots     of the page, into docs/"

@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 def parser() -> argparse.ArgumentParser:
     """What may be said on the command line."""
     made = argparse.ArgumentParser(description="Measure the same service in other servers.")
-    made.add_argument("--quick", action="store_true", help="some peers, few loads, 3 minutes")
+    made.add_argument("--quick", action="store_true", help="some peers, few loads, 5 minutes")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     made.add_argument("--models", type=_names, help="names, or NAME=BUNDLE; " + ",".join(MODELS))
     made.add_argument("--peers", type=_names, help=",".join(PEERS))
