@@ -103,6 +103,18 @@ def test_wrk_sends_all_bodies_in_turn_with_the_headers(tmp_path: Path) -> None:
     assert load.errors == pytest.approx(load.requests / 4, abs=2)
 
 
+def test_wrk_keeps_to_a_rate(tmp_path: Path) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(b"photo")
+    with EchoServer(("127.0.0.1", 0), Echo).running() as server:
+        target = wrk.Target(f"http://127.0.0.1:{server.server_port}/", [body], {})
+        try:
+            load = target.load(4, 2, rate=25)
+        except wrk.LoadError as err:
+            pytest.skip(str(err))
+    assert load.requests == pytest.approx(50, abs=5)
+
+
 def test_ours_is_compared_with_the_best_configuration_of_the_best_peer(results: Results) -> None:
     [ratio] = ratios(results)
     assert ratio.place == Place("alexnet", 1080, 8)

@@ -71,20 +71,22 @@ class Target:
     bodies: Sequence[Path]
     headers: Mapping[str, str]
 
-    def load(self, connections: int, seconds: float) -> Load:
+    def load(self, connections: int, seconds: float, rate: float = 0) -> Load:
         """Run wrk.
 
         Args:
             connections: requests at a time.
             seconds: for how long; wrk counts in whole ones.
+            rate: requests a second, as long as there are connections for them; 0 for as many as
+                are answered.
 
         Raises:
             LoadError: there is no wrk, or it failed.
         """
-        return self.watched(connections, seconds, lambda: 0)[0]
+        return self.watched(connections, seconds, lambda: 0, rate)[0]
 
     def watched(
-        self, connections: int, seconds: float, look: Callable[[], int]
+        self, connections: int, seconds: float, look: Callable[[], int], rate: float = 0
     ) -> tuple[Load, int]:
         """Run wrk, and look at something, such as memory, when most of the time is over.
 
@@ -92,18 +94,19 @@ class Target:
             connections: see load; likewise seconds.
             seconds: see connections.
             look: its result is answered too.
+            rate: see load.
 
         Raises:
             LoadError: there is no wrk, or it failed.
         """
-        command = self.command(connections, math.ceil(seconds))
+        command = self.command(connections, math.ceil(seconds), rate)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as wrk:
             time.sleep(0.7 * seconds)
             seen = look()
             printed, _ = wrk.communicate()
         return Load.parse(printed.decode(errors="replace")), seen
 
-    def command(self, connections: int, seconds: int) -> list[str]:
+    def command(self, connections: int, seconds: int, rate: float = 0) -> list[str]:
         """Wrk's command line.
 
         Raises:
@@ -116,4 +119,5 @@ class Target:
         options += ["--duration", f"{seconds}s", "--timeout", f"{TIMEOUT}s"]
         for name, value in self.headers.items():
             options += ["--header", f"{name}: {value}"]
-        return [wrk, *options, "--script", str(SCRIPT), self.url, "--", *map(str, self.bodies)]
+        told = [str(rate), *map(str, self.bodies)]
+        return [wrk, *options, "--script", str(SCRIPT), self.url, "--", *told]

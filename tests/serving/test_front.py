@@ -114,6 +114,17 @@ class Alone:
     def asked(self) -> list[tuple[str, str, dict[str, str], bytes]]:
         return [request for stand_in in self.stand_ins for request in stand_in.asked]
 
+    def logged(self, request_id: str) -> dict[str, Any]:
+        """The request's line in the access log, which comes after the answer."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            text = (Path(self.front.run) / "access.log").read_text()
+            lines = [json.loads(line) for line in text.splitlines(True) if line.endswith("\n")]
+            if found := [line for line in lines if line["request_id"] == request_id]:
+                return found[0]
+            time.sleep(0.05)
+        raise AssertionError(f"no line of {request_id}")
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(10)
@@ -325,9 +336,13 @@ def test_what_an_instance_cannot_hold_is_refused_at_once(alone: Alone) -> None:
         while sum(call.done() for call in calls) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         refused = [call.result() for call in calls if call.done()]
+        health = requests.get(f"{alone.url}/healthz", timeout=5)
         for stand_in in alone.stand_ins:
             stand_in.may_answer.set()
     assert len(refused) == 2  # of 10, two times four find room
+    assert health.status_code == 200
+    asked = [alone.logged(a.headers["x-request-id"])["instances"] for a in refused]
+    assert asked == ["instances", "instances"]  # the upstream's own name: none of its servers
     assert all(is_error(a, 503) and a.headers["retry-after"] == "1" for a in refused)
     assert all(a.elapsed.total_seconds() < 1 for a in refused)
     assert sum(call.result().status_code == 200 for call in calls) == 8
@@ -552,9 +567,8 @@ def test_the_file_of_keys_holds_none(tmp_path: Path) -> None:
 
 def test_the_log_is_json_without_the_photo_or_the_query(alone: Alone) -> None:
     alone.post(f"{PREDICT}?exclude=secret", headers={"X-Request-Id": "log.1"}, data=b"my photo")
-    time.sleep(0.2)
+    line = alone.logged("log.1")
     text = (Path(alone.front.run) / "access.log").read_text()
-    [line] = [line for line in map(json.loads, text.splitlines()) if line["request_id"] == "log.1"]
     assert (line["method"], line["path"], line["status"]) == ("POST", PREDICT, 200)
     assert "secret" not in text
     assert "my photo" not in text
