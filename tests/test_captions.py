@@ -80,7 +80,7 @@ def test_own_posts_become_a_photo_set(
     assert photoset.vocabulary.tags == ("sky", "grass", "night", "sunset")
     assert len(photoset.photos) == 160
     assert {len(photo.tags) for photo in photoset.photos} == {1}
-    assert any("1 of 161 image files are missing" in message for message in caplog.messages)
+    assert "photos: 161 read; left out: 1 missing; kept: 160" in caplog.messages
 
 
 def test_no_bait_has_a_capital_or_a_sign() -> None:
@@ -176,23 +176,33 @@ def test_why_there_is_no_photo_to_train_on(
     assert (code, said[-1]) == (1, f"{tmp_path}: all 1 image files are broken")
 
 
-def test_what_was_dropped_and_what_was_joined_is_told(
+def test_an_account_of_rows_hashtags_and_photos_is_given(
     harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_posts(tmp_path, harrison_root, suffix=".jsonl")
     with path.open("a") as file:
         file.write('{"image": "./000.jpg", "caption": "#blue #sky"}\n')
         file.write('{"image": "", "caption": "#blue"}\n')
+        file.write('{"image": "001.jpg", "caption": "no hashtag"}\n')
+        file.write('{"image": "set/new.jpg", "caption": "#rare"}\n')
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "new.jpg").write_bytes((tmp_path / "000.jpg").read_bytes())
+    (tmp_path / "002.jpg").write_bytes(b"")
     code, said = prepared(path, caplog, "--min-count", "2")
     assert code == 0
-    assert "1 rows are of an image that an earlier row has: their tags are joined" in said
-    assert (
-        "dropped 1 bait tags: like4like; 161 tags on fewer than 2 posts; 0 over --max-tags" in said
-    )
+    assert [line for line in said if "; kept: " in line] == [
+        "rows: 165 read; left out: 1 out of form, 2 joined to an earlier row of the same image; "
+        "kept: 162",
+        "hashtags: 167 read; left out: 1 that beg for likes (like4like), "
+        "162 on fewer than 2 photos (--min-count); kept: 4",
+        "photos: 162 read; left out: 1 missing, 1 without a kept hashtag, 1 broken; kept: 159",
+    ]
     assert "most frequent: sky 41, grass 40, night 40, sunset 40" in said
+    assert said[-1].endswith("broken.txt: 3 out of form, missing or broken")
     listed = (tmp_path / "broken.txt").read_text().splitlines()
     assert listed == [
         "posts.jsonl, line 163: there is no image",
         "lost.jpg: there is no such file",
+        "002.jpg: This is not an image that can be read",
     ]
-    assert len(PhotoSet.load(tmp_path).photos) == 160
+    assert len(PhotoSet.load(tmp_path).photos) == 159

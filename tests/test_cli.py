@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import exiv2
 import pytest
 from PIL import Image
 
-from benchmarks.faults import FaultyServer, digest, tag_of
+from benchmarks.faults import Answer, FaultyServer, digest, tag_of
 from hashstagram_client.cli.command import main
 from hashstagram_client.cli.explain import overlay
 from hashstagram_client.cli.keywords import KeywordsError, add_keywords, read_keywords
@@ -127,6 +127,19 @@ def test_an_output_file_is_taken_up_where_it_ends(
     assert "0 photos, 10 were done before (3 of them with an error)" in again.stderr
     assert again.returncode == 1
     assert not server.tries
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_rows_are_in_the_folders_order(run: Run, album: Path, suffix: str) -> None:
+    def first_ones_last(path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        time.sleep(0.5 / (1 + int(body[-1:])))
+        return digest(path, body, headers)
+
+    output = album.parent / f"tags.{suffix}"
+    with FaultyServer(first_ones_last, share=0).running() as server:
+        run("album", "-o", output.name, HASHSTAGRAM_URL=server.url)
+    inside = sorted(album.rglob("[0-9]*.jpg"))
+    assert names(output) == [str(path.relative_to(album.parent)) for path in inside]
 
 
 def names(output: Path) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.faults import FaultyServer, digest, tag_of
 from hashstagram_client import HashtagClient, UnsupportedPhotoError
+from hashstagram_client.record import Record
 
 PHOTOS = 40
 
@@ -78,6 +79,19 @@ def test_an_interrupted_run_is_taken_up(
     # Only what may come out better another time is done again.
     again = list(client.recommend_many(paths, output=output))
     assert [outcome.photo for outcome in again] == [paths[20]]
+
+
+def test_a_record_that_is_open_is_not_read_again(
+    client: HashtagClient, paths: list[Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "tags.jsonl"
+    list(client.recommend_many(paths[:10], output=output))
+    with Record(output) as record:
+        output.unlink()
+        rest = list(client.recommend_many(paths, output=record))
+        record.add(rest[0])  # it is the caller who closes it
+    assert sorted(outcome.index for outcome in rest) == list(range(10, PHOTOS))
+    assert not output.exists()
 
 
 def test_only_a_few_photos_are_held_at_once(client: HashtagClient) -> None:

@@ -34,7 +34,7 @@ def test_feedback_becomes_a_photo_set(
     assert set(photoset.vocabulary.tags) == {"sky", "grass", "sunset", "night"}
     assert len(photoset.photos) == 40
     assert {len(photo.tags) for photo in photoset.photos} == {1}
-    assert "1 opinions came without their photo" in caplog.text
+    assert "opinions left out, as they came without their photo: 1" in caplog.messages
 
 
 def test_the_majority_has_it_where_people_disagree(

@@ -78,8 +78,8 @@ def test_a_run_with_damaged_files_equals_one_without_them(
     without = copy_of(harrison_root, tmp_path / "two" / "colours", without=REST | DAMAGE.keys())
     with caplog.at_level(logging.INFO):
         assert main(["harrison", str(damaged)]) == 0
-    assert f"{damaged / 'broken.txt'}: 7 that were left out" in caplog.messages[-1]
-    assert "7 of 80 image files are broken and were left out" in caplog.messages
+    assert f"{damaged / 'broken.txt'}: 7 out of form, missing or broken" in caplog.messages[-1]
+    assert "photos: 80 read; left out: 7 broken; kept: 73" in caplog.messages
     listed = dict(line.split(": ", 1) for line in (damaged / "broken.txt").read_text().splitlines())
     assert list(listed) == [f"colours/{name}" for name in DAMAGE]
     for name in SILENT:
@@ -101,7 +101,11 @@ def test_the_list_is_whole_and_its_beginning_is_printed(
     assert lines[:20] == [f"colours/{n:03}.jpg: there is no such file" for n in range(20)]
     assert lines[20].startswith("colours/030.jpg: This is not an image")
     printed = [message for message in caplog.messages if message.startswith("left out: ")]
-    assert printed == [f"left out: {line}" for line in (*lines[:10], lines[20])]
+    assert printed == [
+        *(f"left out: {line}" for line in lines[:10]),
+        "left out: … and 10 more of that kind",
+        f"left out: {lines[20]}",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hashstagram.tag_filter import TagFilter
 PHOTO = b"\xff\xd8 photo"
 BASE64 = base64.b64encode(PHOTO).decode()
 JSON = {"X-Content-Type": "application/json; charset=utf-8"}
+KNOWN = "is unknown. .* k, threshold, exclude, include"
 FORM = {"X-Content-Type": 'multipart/form-data; boundary="b"'}
 
 
@@ -56,6 +57,7 @@ DIRECT: dict[str, tuple[dict[str, Any], dict[str, Any], RecommendRequest]] = {
         one(2, 0.25, photo=BASE64),
     ),
     "torchserves-field": ({"data": bytearray(PHOTO)}, {}, one()),
+    "empty-field": ({"image": b"", "photo": PHOTO}, {}, one()),
     "two-fields": ({"image": PHOTO, "photo": b"2", "k": b"3"}, {}, many(PHOTO, b"2", k=3)),
     "query": ({"body": PHOTO, "k": bytearray(b"7")}, {}, one(7)),
     "header-in-any-case": (
@@ -79,7 +81,7 @@ THROUGH_THE_FRONT: dict[str, tuple[dict[str, Any], dict[str, Any], RecommendRequ
         {"X-Content-Type": "application/x-www-form-urlencoded"},
         one(),
     ),
-    "query": ({"body": PHOTO}, {"X-Query": "k=7&threshold=.5&x=1&exclude=a"}, one(7, 0.5, ("a",))),
+    "query": ({"body": PHOTO}, {"X-Query": "k=7&threshold=.5&exclude=a"}, one(7, 0.5, ("a",))),
     "header-before-query": ({"body": PHOTO}, {"X-Query": "k=7", "X-Top-K": "1"}, one(1)),
     "query-before-field": (
         sent({"image": BASE64, "k": 3}),
@@ -102,11 +104,6 @@ THROUGH_THE_FRONT: dict[str, tuple[dict[str, Any], dict[str, Any], RecommendRequ
         one(exclude=("a", "b")),
     ),
     "form-empty-file-input": (form(('"a"; filename=""', b""), ('"image"', PHOTO)), FORM, one()),
-    "form-part-named-like-a-header": (
-        form(('"image"', PHOTO), ('"x-top-k"', b"1"), ('"content-type"', b"x")),
-        FORM,
-        one(),
-    ),
     "tags": (
         sent({"image": BASE64, "exclude": ["#A", "b*,c"], "include": "x, #y ,,"}),
         JSON,
@@ -160,6 +157,17 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "form-many-photos": (form(*[('"image"', PHOTO)] * 17), FORM, "may hold 16 photos"),
     "query-no-utf8": ({"body": PHOTO}, {"X-Query": "exclude=%ff"}, "UTF-8"),
     "query-long": ({"body": PHOTO}, {"X-Query": "&".join("a=1" for _ in range(101))}, "100"),
+    "query-misspelt": ({"body": PHOTO}, {"X-Query": "treshold=0.3"}, f"'treshold' {KNOWN}"),
+    "query-capital": ({"body": PHOTO}, {"X-Query": "K=3"}, f"'K' {KNOWN}"),
+    "query-photo": ({"body": PHOTO}, {"X-Query": "image=a"}, f"'image' {KNOWN}"),
+    "query-line-break": ({"body": PHOTO}, {"X-Query": "a%0D%0Ab=1"}, r"'a\\r\\nb' is unknown"),
+    "direct-query-misspelt": ({"body": PHOTO, "kk": b"3"}, {}, f"'kk' {KNOWN}"),
+    "json-misspelt": (sent({"images": [BASE64], "exlude": "a"}), JSON, f"'exlude' {KNOWN}"),
+    "direct-json-misspelt": ({"body": {"image": BASE64, "top_k": 3}}, {}, f"'top_k' {KNOWN}"),
+    "json-long-name": (sent({"image": BASE64, "x" * 5000: 1}), JSON, f"^'{'x' * 100}' {KNOWN}"),
+    "form-misspelt": (form(('"image"', PHOTO), ('"tresh"', b"1")), FORM, f"'tresh' {KNOWN}"),
+    "form-like-a-header": (form(('"image"', PHOTO), ('"x-top-k"', b"1")), FORM, "'x-top-k' is"),
+    "direct-form-misspelt": ({"image": PHOTO, "kk": b"3"}, {}, f"'kk' {KNOWN}"),
     "k-zero": ({"body": PHOTO}, {"X-Top-K": "0"}, "k must be a whole number from 1 to 100"),
     "k-many": ({"body": PHOTO}, {"X-Top-K": "101"}, "k must be"),
     "k-text": ({"body": PHOTO}, {"X-Top-K": "five"}, "k must be"),

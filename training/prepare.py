@@ -7,7 +7,7 @@ import argparse
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from training.progress import track
 logger = logging.getLogger(__name__)
 
 BROKEN = "broken.txt"
+LISTED = 10  # of what cannot be used, the lines that are printed of each kind
 
 VERIFY_SIDE = 64  # pixels: enough to meet every broken byte of a JPEG at an eighth of the work
 
@@ -105,8 +106,11 @@ def prepare_captions(
         DataError: the file is not in form, or no photo with a tag is left.
     """
     captions = read_captions(path)
-    _warn("rows are broken", captions.broken, len(captions.posts) + len(captions.broken))
-    prepared = _prepare_posts(path.parent, captions.posts, path, seed, max_tags, min_count)
+    _list(captions.broken)
+    prepared = _prepare_posts(
+        *(path.parent, captions.posts, path, seed, max_tags, min_count),
+        out_of_form=len(captions.broken),
+    )
     return replace(prepared, broken=(*captions.broken, *prepared.broken))
 
 
@@ -120,14 +124,21 @@ def prepare_feedback(
     """
     feedback = read_feedback(path, root)
     if feedback.bare:
-        logger.info("%d opinions came without their photo and were left out", feedback.bare)
+        logger.info("opinions left out, as they came without their photo: %d", feedback.bare)
     return _prepare_posts(root, feedback.posts, path, seed, max_tags, min_count)
 
 
 def _prepare_posts(
-    root: Path, posts: Sequence[Post], source: Path, seed: int, max_tags: int, min_count: int
+    root: Path,
+    posts: Sequence[Post],
+    source: Path,
+    seed: int,
+    max_tags: int,
+    min_count: int,
+    out_of_form: int = 0,
 ) -> Prepared:
-    rows = _merged(Row(post.image, root / post.image, post.hashtags) for post in posts)
+    given = [Row(post.image, root / post.image, post.hashtags) for post in posts]
+    rows = _merged(given, out_of_form)
     counts = Counter(tag for row in rows for tag in row.tags)
     if not counts:
         raise DataError(f"{source}: no post has a hashtag")
@@ -140,18 +151,17 @@ def _prepare_posts(
     return _prepare(root, kept, vocabulary, seed)
 
 
-def _merged(rows: Iterable[Row]) -> list[Row]:
+def _merged(rows: Sequence[Row], out_of_form: int = 0) -> list[Row]:
     """A row for each image file, with the tags of all its rows."""
     merged: dict[Path, Row] = {}
-    twice = 0
     for row in rows:
         first = merged.setdefault(row.image, row)
         if first is not row:
-            twice += 1
             tags = tuple(dict.fromkeys((*first.tags, *row.tags)))
             merged[row.image] = replace(first, tags=tags)
-    if twice:
-        logger.info("%d rows are of an image that an earlier row has: their tags are joined", twice)
+    joined = len(rows) - len(merged)
+    reasons = {"out of form": out_of_form, "joined to an earlier row of the same image": joined}
+    _account("rows", len(rows) + out_of_form, reasons)
     return list(merged.values())
 
 
@@ -160,23 +170,23 @@ def _with_tags(row: Row, kept: Set[str]) -> Row:
 
 
 def _tell_tags(counts: Counter[str], vocabulary: Vocabulary, min_count: int) -> None:
-    """What became of the hashtags, which stand on so many posts."""
+    """What became of the hashtags, which stand on so many photos."""
     begging = sorted(counts.keys() & bait())
     rare = sum(counts[tag] < min_count for tag in counts.keys() - bait())
-    logger.info(
-        "dropped %d bait tags: %s; %d tags on fewer than %d posts; %d over --max-tags",
-        *(len(begging), " ".join(begging[:20]) or "-", rare, min_count),
-        len(counts) - len(begging) - rare - len(vocabulary),
-    )
+    reasons = {
+        f"that beg for likes ({' '.join(begging[:20])})": len(begging),
+        f"on fewer than {min_count} photos (--min-count)": rare,
+        "beyond --max-tags": len(counts) - len(begging) - rare - len(vocabulary),
+    }
+    _account("hashtags", len(counts), reasons)
     frequent = (f"{tag} {counts[tag]}" for tag in vocabulary.tags[:10])
     logger.info("most frequent: %s", ", ".join(frequent) or "-")
 
 
 def _prepare(root: Path, rows: Sequence[Row], vocabulary: Vocabulary, seed: int) -> Prepared:
-    logger.info("%s: %d photos, %d tags", root, len(rows), len(vocabulary))
     found = [row for row in rows if row.image.is_file()]
     missing = [f"{row.name}: there is no such file" for row in rows if not row.image.is_file()]
-    _warn("image files are missing", missing, len(rows))
+    _list(missing)
     if not found:
         raise DataError(
             f"none of the {len(rows)} image files is there: their names, such as {rows[0].name}, "
@@ -185,23 +195,32 @@ def _prepare(root: Path, rows: Sequence[Row], vocabulary: Vocabulary, seed: int)
     tagged = [row for row in found if row.tags]
     if not tagged:
         raise DataError(f"{root}: no photo that is there has a tag")
-    if len(tagged) < len(found):
-        logger.info("%d photos have no tag of the vocabulary", len(found) - len(tagged))
     outcomes = _verify(tagged)
     broken = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    _warn("image files are broken", broken, len(tagged))
+    _list(broken)
     seen = [outcome for outcome in outcomes if not isinstance(outcome, str)]
     if not seen:
         raise DataError(f"{root}: all {len(tagged)} image files are broken")
+    untagged = len(found) - len(tagged)
+    reasons = {"missing": len(missing), "without a kept hashtag": untagged, "broken": len(broken)}
+    _account("photos", len(rows), reasons)
     photoset = PhotoSet(root.resolve().name, vocabulary, tuple(_grouped(seen, seed)))
     return Prepared(photoset, (*missing, *broken))
 
 
-def _warn(what: str, lines: Sequence[str], of: int) -> None:
-    for line in lines[:10]:
+def _list(broken: Sequence[str]) -> None:
+    """The first of what cannot be used, and why."""
+    for line in broken[:LISTED]:
         logger.warning("left out: %s", line)
-    if lines:
-        logger.warning("%d of %d %s and were left out", len(lines), of, what)
+    if len(broken) > LISTED:
+        logger.warning("left out: … and %d more of that kind", len(broken) - LISTED)
+
+
+def _account(what: str, read: int, reasons: Mapping[str, int]) -> None:
+    """What was read, how much of it was left out for which reason, and what remains."""
+    told = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+    kept = read - sum(reasons.values())
+    logger.info("%s: %d read; left out: %s; kept: %d", what, read, told or "none", kept)
 
 
 def _verify(rows: Sequence[Row]) -> list[tuple[Photo, Look] | str]:
@@ -253,7 +272,7 @@ def _grouped(seen: Sequence[tuple[Photo, Look]], seed: int) -> list[Photo]:
         photos.append(replace(photo, split=split_of(chosen.path, seed), group=chosen.digest))
     alike = len(photos) - len(first)
     if alike:
-        logger.info("%d photos are near-duplicates of others and share their split", alike)
+        logger.info("near-duplicates of others among them, which share their split: %d", alike)
     return photos
 
 
@@ -280,7 +299,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepared.save(args.root)
     counts = ", ".join(f"{len(prepared.photoset.split(split))} {split}" for split in SPLITS)
     logger.info(
-        "wrote %s: %s; and %s: %d that were left out",
+        "wrote %s: %s; and %s: %d out of form, missing or broken",
         *(args.root / MANIFEST, counts, args.root / BROKEN, len(prepared.broken)),
     )
     return 0

@@ -13,6 +13,7 @@ from hashstagram_client.results import Explanation, Health, Recommendation
 
 if TYPE_CHECKING:
     from hashstagram_client.photo import Photo
+    from hashstagram_client.record import Record
 
 Tags = str | Iterable[str]
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class HashtagClient:
         *,
         concurrency: int = 8,
         ordered: bool = False,
-        output: str | os.PathLike[str] | None = None,
+        output: "str | os.PathLike[str] | Record | None" = None,
         **options: Any,
     ) -> Generator[Outcome, None, None]:
         """Hashtags for any number of photos, as they come; one's error does not stop the others.
@@ -115,6 +116,7 @@ class HashtagClient:
             output: a file, CSV where its name ends so, else JSONL, that gets a line for each
                 outcome before it is yielded. Photos that stand there with hashtags, or as no image,
                 are left out: start again after an interruption, and only what was left is done.
+                A Record of it, which the caller closes, serves as well.
             options: `recommend`'s.
 
         Raises:
@@ -125,7 +127,8 @@ class HashtagClient:
         from hashstagram_client.record import Record
 
         recommend = partial(self.recommend, **options)
-        with Record(output) if output is not None else nullcontext() as record:
+        given = nullcontext(output) if isinstance(output, Record | None) else Record(output)
+        with given as record:
             numbered = enumerate(photos)
             left = ((i, p) for i, p in numbered if record is None or p not in record)
             for outcome in outcomes(left, recommend, concurrency=concurrency, ordered=ordered):

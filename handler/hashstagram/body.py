@@ -18,6 +18,7 @@ MAX_JSON_VALUES = 2000
 
 # "data" is what TorchServe's own examples call it.
 _PHOTO_FIELDS = ("image", "data", "photo", "file")
+_LIST_FIELD = "images"  # of JSON
 _FORM_HINT = (
     "The photo came as a web form's text. Send its bytes (curl -T photo.jpg URL), "
     "or a multipart field (curl -F image=@photo.jpg URL)."
@@ -82,12 +83,14 @@ class Body:
         if content_type.startswith("application/x-www-form-urlencoded"):
             raise InvalidRequestError(_FORM_HINT)
         fields = dict(row)
+        fields.pop("model_name", None)  # of the address /invocations?model_name=, not for us
         body = fields.pop("body", b"")
         if content_type.startswith("application/json") and isinstance(body, bytearray):
             raise InvalidRequestError("The body is not valid JSON.")  # it came as it was sent
         if isinstance(body, dict):
             return cls.of_json(fields | body)
-        photos = [fields.pop(name) for name in _PHOTO_FIELDS if fields.get(name)]
+        named = [fields.pop(name) for name in _PHOTO_FIELDS if name in fields]
+        photos = [photo for photo in named if photo]
         if not photos and isinstance(body, bytes | bytearray):
             photos = [body]
         return cls(tuple(photos), fields, several=len(photos) > 1)
@@ -101,12 +104,13 @@ class Body:
         """
         if not isinstance(body, dict):
             raise InvalidRequestError(_NO_PHOTO)
-        several = isinstance(body.get("images"), list)
+        several = isinstance(body.get(_LIST_FIELD), list)
         named = [body[name] for name in _PHOTO_FIELDS if body.get(name)][:1]
-        photos = body["images"] if several else named
+        photos = body[_LIST_FIELD] if several else named
         if not all(isinstance(photo, str | bytes | bytearray) for photo in photos):
             raise InvalidRequestError(_NO_PHOTO)
-        return cls(tuple(photos), body, several=several)
+        fields = {name: body[name] for name in body if name not in (*_PHOTO_FIELDS, _LIST_FIELD)}
+        return cls(tuple(photos), fields, several=several)
 
     @classmethod
     def _of_multipart(cls, body: bytes | bytearray, boundary: str) -> "Body":

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from hashstagram.errors import InvalidRequestError
 from hashstagram.tag_filter import TagFilter
 
+NAMES = ("k", "threshold", "exclude", "include")
 MAX_K = 100
 MAX_PATTERNS = 200
 MAX_PATTERN_LENGTH = 100
@@ -33,8 +34,10 @@ class Options:
         """From the values of k, threshold, exclude and include: text, bytes, numbers or lists.
 
         Raises:
-            InvalidRequestError: a value is not of its kind or out of its range.
+            InvalidRequestError: another name is given, or a value is not of its kind or out of
+                its range.
         """
+        _refuse_unknown(given)
         return cls(
             k=_number(given.get("k"), "k", int, default=5, low=1, high=MAX_K),
             threshold=_number(
@@ -45,6 +48,16 @@ class Options:
                 include=_patterns(given.get("include"), "include"),
             ),
         )
+
+
+def _refuse_unknown(given: Mapping[str, Any]) -> None:
+    """A misspelt option would else have no effect, and nobody would notice."""
+    for name in given:
+        if name not in NAMES:
+            raise InvalidRequestError(
+                f"{name[:MAX_PATTERN_LENGTH]!r} is unknown. "
+                f"Beside its photo a request may have {', '.join(NAMES)}."
+            )
 
 
 def _number(value: Any, name: str, kind: type[N], *, default: N, low: N, high: N) -> N:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,74 @@ def test_no_network_is_said_and_another_try_works(
     tab.get_by_role("button", name="Try again").click()
     expect(chips(tab)).to_have_count(5)
     expect(messages(tab)).to_have_count(0)
+
+
+AGAIN = ".filepond--action-retry-item-processing"
+
+
+@pytest.mark.parametrize("status", [0, 413, 415, 422, 429, 503])
+def test_another_try_is_offered_where_it_may_help(
+    opened: Open, served_page: Page, photo: Path, status: int
+) -> None:
+    def refuse(route: Route) -> None:
+        error = {"code": status, "type": "Some", "message": "It is so."}
+        route.fulfill(status=status, json=error) if status else route.abort()
+
+    tab = opened(served_page)
+    tab.route("**/page/hashtags", refuse)
+    give(tab, photo)
+    expect(messages(tab)).to_have_count(1)
+    tab.wait_for_selector("[data-filepond-item-state=processing-error]")
+    tab.wait_for_timeout(1000)  # FilePond has faded its buttons in
+    helps = status not in (413, 415, 422)
+    expect(tab.get_by_role("button", name="Try again")).to_be_visible(visible=helps)
+    expect(tab.locator(AGAIN)).to_be_visible(visible=helps)
+    expect(tab.locator(REMOVE).filter(visible=True)).to_have_count(1)
+
+
+def test_the_tab_key_goes_from_top_to_bottom_on_a_phone(
+    opened: Open, served_page: Page, photo: Path
+) -> None:
+    tab = opened(served_page, **PHONE)
+    give(tab, photo, photo)
+    expect(tab.locator("#status")).to_have_text("Agreed by 2 of 2 photos.")
+    tab.wait_for_timeout(1000)  # FilePond has faded its buttons in
+    seen = stops(tab)
+    assert {"copy", "next", "chip"} < {name for name, _, _ in seen}
+    assert any("filepond" in name for name, _, _ in seen)
+    for (_, top, _), (name, _, bottom) in pairwise(seen):
+        assert bottom >= top, (name, seen)
+
+
+def stops(tab: Tab) -> list[tuple[str, float, float]]:
+    """Where the tab key leads: id or class, upper and lower edge on the page."""
+    found: list[tuple[str, float, float]] = []
+    while len(found) < 60:
+        tab.keyboard.press("Tab")
+        stop = tab.evaluate(
+            """() => {
+                const { id, className, tagName } = document.activeElement;
+                const { top, bottom } = document.activeElement.getBoundingClientRect();
+                return tagName === "BODY" ? null
+                    : [id || className, top + scrollY, bottom + scrollY];
+            }"""
+        )
+        if stop is None:
+            break
+        found.append(tuple(stop))
+    return found
+
+
+def test_a_turned_phone_keeps_the_focus(opened: Open, served_page: Page, photo: Path) -> None:
+    tab = opened(served_page, **PHONE)
+    give(tab, photo)
+    chips(tab).nth(2).focus()
+    tab.set_viewport_size({"width": 1200, "height": 640})
+    expect(tab.locator("#post + #panel")).to_be_visible()
+    expect(chips(tab).nth(2)).to_be_focused()
+    tab.set_viewport_size({"width": 320, "height": 640})
+    expect(tab.locator("#stage + #panel")).to_be_visible()
+    expect(chips(tab).nth(2)).to_be_focused()
 
 
 def test_a_service_that_is_down_is_said_to_be(

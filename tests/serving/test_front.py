@@ -536,9 +536,18 @@ def test_a_large_photo_passes_with_a_key(keyed: tuple[Alone, keys.Keys]) -> None
 def test_who_has_no_key_is_told_so_before_the_photo(keyed: tuple[Alone, keys.Keys]) -> None:
     alone, held = keyed
     token = held.add("phone")
-    for headers in ({}, bearer(token[:-8] + "AAAAAAA="), bearer("key-A"), bearer("é"), bearer("")):
+    needed, unknown = "An API key is needed: ", "This API key is not known. "
+    for headers, message in (
+        ({}, needed),
+        (bearer(""), unknown),
+        (bearer(token[:-8] + "AAAAAAA="), unknown),
+        (bearer("key-A"), unknown),
+        (bearer("é"), unknown),
+        ({"Authorization": "the key"}, unknown),
+    ):
         refused = alone.post(headers={k: v.encode() for k, v in headers.items()})
         assert is_error(refused, 401)
+        assert refused.json()["message"].startswith(message)
         assert refused.headers["www-authenticate"] == 'Bearer realm="HashStagram"'
     assert talk(alone, HEAD + b"Content-Length: 1000000\r\n\r\n", 2).startswith(b"HTTP/1.1 401")
     assert alone.asked == []

@@ -60,7 +60,7 @@ def test_a_good_photo_is_no_line_of_the_workers(instance: Instance, jpeg: bytes)
 
 
 def test_access_is_told_without_the_query(instance: Instance, jpeg: bytes) -> None:
-    path = '/models/hashtags/invoke?k=1&x="quoted"'
+    path = '/models/hashtags/invoke?k=1&exclude="quoted"'
     headers = {"Content-Type": "application/octet-stream"}
     assert post(instance, path, data=jpeg, headers=headers).status_code == 200
     line = wait_for(instance, "access.log", lambda line: line["path"] == "/models/hashtags/invoke")

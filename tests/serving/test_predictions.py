@@ -231,19 +231,43 @@ def test_a_form_of_5000_parts_is_refused(post: Post) -> None:
 
 
 def test_parts_named_like_headers_change_nothing(post: Post, jpeg: bytes) -> None:
-    files = {"image": jpeg, "x-top-k": b"1", "x-request-id": b"evil", "describe": b"True"}
-    assert len(tags(post(files=files))) == 5
+    files = {"image": jpeg, "x-request-id": b"evil", "describe": b"True"}
+    answer = post(files=files)
+    assert (answer.status_code, answer.json()["type"]) == (400, "InvalidRequestError")
+    assert answer.headers["x-request-id"] != "evil"
     form, form_type = as_form(("image", jpeg))
     evil = form.replace(b'name="image"', b'name="content-type"')
     assert len(tags(post(evil, headers=through_front(form_type)))) == 5
 
 
 def test_no_line_break_reaches_a_header(post: Post, jpeg: bytes) -> None:
-    body = json.dumps({"image": base64.b64encode(jpeg).decode(), "request_id": "a\r\nX-Evil: 1"})
+    evil = "a\r\nX-Evil: 1"
+    photo = base64.b64encode(jpeg).decode()
     headers = through_front("application/json", X_Query="exclude=a%0d%0aX-Evil:%201&k=%0d%0a5")
-    answer = post(body, headers=headers)
-    assert answer.status_code == 200
-    assert "X-Evil" not in answer.headers
+    for body, status in (({}, 200), ({"include": evil}, 200), ({evil: 1}, 400)):
+        answer = post(json.dumps({"image": photo} | body), headers=headers)
+        assert answer.status_code == status
+        assert "X-Evil" not in answer.headers
+
+
+def test_a_misspelt_option_is_named_wherever_it_stands(post: Post, jpeg: bytes) -> None:
+    photo = base64.b64encode(jpeg).decode()
+    octets = {"Content-Type": "application/octet-stream"}
+    answers = [
+        post(jpeg, headers=through_front("image/jpeg", X_Query="treshold=0.3")),
+        post(jpeg, path="/models/hashtags/invoke?treshold=0.3", headers=octets),
+        post(json={"image": photo, "treshold": 0.3}),
+        post(files={"image": jpeg}, data={"treshold": "0.3"}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 400
+        assert answer.json()["message"].startswith("'treshold' is unknown. ")
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/invocations?model_name=hashtags&k=2"])
+def test_torchserves_other_address_takes_photos_too(post: Post, jpeg: bytes, path: str) -> None:
+    octets = {"Content-Type": "application/octet-stream"}
+    assert tags(post(jpeg, path=path, headers=octets))
 
 
 def test_the_longest_answer_arrives(

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,15 +145,16 @@ def command(
     found = photos.find(photo)
     if not found:
         raise FileNotFoundError(2, "no photos there", " ".join(photo))
-    with HashtagClient(url, token, timeout=timeout, shrink=shrink) as client:
-        try:
-            refused = refused_before(found, output) if output else 0
-            outcomes = client.recommend_many(
-                found, concurrency=concurrency, ordered=output is None, output=output, **options
-            )
-            return tag_many(found, outcomes, form, output, write_xmp, refused)
-        except ValueError as err:
-            raise click.UsageError(f"{output}: {err}") from err
+    with (
+        HashtagClient(url, token, timeout=timeout, shrink=shrink) as client,
+        open_record(output) if output else nullcontext() as record,
+    ):
+        # Refused by an earlier run: they are not asked for again.
+        refused = sum(map(record.has_refused, found)) if record else 0
+        outcomes = client.recommend_many(
+            found, concurrency=concurrency, ordered=True, output=record, **options
+        )
+        return tag_many(found, outcomes, form, output, write_xmp, refused)
 
 
 def tag_one(
@@ -178,14 +179,16 @@ def tag_one(
     return FAILED if errors.lines else 0
 
 
-def refused_before(found: Sequence[str], output: Path) -> int:
-    """How many of the photos an earlier run wrote down as refused: they are not asked for again.
+def open_record(output: Path) -> Record:
+    """The output file with what it holds.
 
     Raises:
-        ValueError: the file holds something else.
+        click.UsageError: it holds something else.
     """
-    with Record(output) as record:
-        return sum(map(record.has_refused, found))
+    try:
+        return Record(output)
+    except ValueError as err:
+        raise click.UsageError(f"{output}: {err}") from err
 
 
 def tag_many(

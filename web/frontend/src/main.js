@@ -15,6 +15,7 @@ import { hideHeat, hideStage, showHeat, showPhoto } from "./stage.js";
 import { focusRow, showTags, showWaiting } from "./tags.js";
 
 const byId = (id) => document.getElementById(id);
+const narrow = matchMedia("(max-width: 56rem)"); // as in page.scss
 
 const post = {
   photos: [], // in the order in which they came
@@ -85,20 +86,20 @@ function refused(item, error) {
   pond.removeFile(item.id);
 }
 
+/** Answers whether another try may end better. */
 function failed(file) {
   const photo = photoOf(file);
-  if (!photo || photo.failure?.name === "AbortError") return;
-  const text = `${photo.name}: ${photo.failure.message}`;
-  photo.message = complain(text, isWorthAnotherTry(photo.failure) ? again : null);
+  if (!photo || photo.failure?.name === "AbortError") return false;
+  const { message, mayPass } = photo.failure;
+  photo.message = complain(`${photo.name}: ${message}`, mayPass ? again : null);
   render();
+  return mayPass;
 
   function again() {
     const item = pond.getFiles().find((one) => one.file === file);
     if (item) pond.processFile(item.id).then(render, () => {}); // `failed` is told
   }
 }
-
-const isWorthAnotherTry = ({ status }) => ![400, 413, 415, 422].includes(status);
 
 function tooMany(most) {
   complain(`A post has ${most} photos at most.`);
@@ -120,7 +121,18 @@ function render() {
   byId("post-foot").hidden = !some;
   byId("scope").hidden = !isCarousel();
   byId("post-platform").textContent = `on ${post.platform.name}`;
+  arrange();
   if (some) renderTags();
+}
+
+/** On a phone the hashtags come between the photo and what adds photos, also for the tab key. */
+function arrange() {
+  const panel = byId("panel");
+  const above = byId(narrow.matches && post.photos.length ? "stage" : "post");
+  if (panel.previousElementSibling === above) return;
+  const focused = document.activeElement;
+  above.after(panel);
+  if (panel.contains(focused)) focused.focus();
 }
 
 function renderTags() {
@@ -240,6 +252,8 @@ byId("copy").addEventListener("click", async () => {
   byId("copy-text").textContent = "Copied";
   say("Copied. Paste them under your post.");
 });
+
+narrow.addEventListener("change", arrange);
 
 byId("previous").addEventListener("click", () => turnTo((post.number || post.photos.length) - 1));
 byId("next").addEventListener("click", () => turnTo((post.number + 1) % post.photos.length));

@@ -17,7 +17,7 @@ const NO_PHOTO = 415; // HTTP's status
 
 /** Make the picker. `upload(file, progress)` is asked for each photo; `on` is told of those that
  * come, fail and go: {added, refused, failed, removed, tooMany}; `added` answers, as a promise,
- * when there are hashtags. */
+ * when there are hashtags, and `failed` whether another try may end better. */
 export function createPicker(input, upload, on) {
   const drawable = new WeakSet(); // files; FilePond's preview stumbles over others
   const pond = FilePond.create(input, {
@@ -54,7 +54,7 @@ export function createPicker(input, upload, on) {
       return true;
     },
     onaddfile: (error, item) => error && on.refused(item, error),
-    onprocessfile: (error, item) => error && on.failed(item.file),
+    onprocessfile: (error, item) => error && showFailed(item.id, on.failed(item.file)),
     onremovefile: (_, item) => on.removed(item.file),
     onupdatefiles: (items) => pond.setOptions({ labelIdle: items.length ? MORE : EMPTY }),
   });
@@ -72,7 +72,16 @@ function process(upload, file, done, failed, progress, stopped) {
 
 /** At once: FilePond's own word waits until nothing moves any more. */
 function showAnswered(id) {
-  document.getElementById(`filepond--item-${id}`)?.setAttribute("data-answered", "");
+  elementOf(id)?.setAttribute("data-answered", "");
+}
+
+/** FilePond offers another try after every failure: here only after one that may pass. */
+function showFailed(id, mayPass) {
+  elementOf(id)?.toggleAttribute("data-lasting", !mayPass);
+}
+
+function elementOf(id) {
+  return document.getElementById(`filepond--item-${id}`);
 }
 
 /** As FilePond's preview will try it; an <img> forgives more. */

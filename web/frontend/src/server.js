@@ -8,6 +8,11 @@ export class Failure extends Error {
     super(message);
     this.status = status;
   }
+
+  /** Whether another try may end better: it was for want of a network, a key, time or a free server. */
+  get mayPass() {
+    return [0, 401, 408, 429, 502, 503, 504].includes(this.status);
+  }
 }
 
 const AWAY = "The server cannot be reached. Is it running? Your photo is still here: try again.";
