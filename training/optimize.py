@@ -19,9 +19,10 @@ import torch
 
 from hashstagram.bundle import Bundle, EngineChoice
 from hashstagram.checksums import write_checksums
+from hashstagram.eight_bits import OUTSIDE, Ranges, quantise
 from hashstagram.engine import Engine, GraphEngine, TorchEngine
 from hashstagram.errors import InvalidBundleError
-from hashstagram.files import CONFIG, FILES, GRAPH, GRAPH_WEIGHTS
+from hashstagram.files import CONFIG, FILES
 from hashstagram.graph import build_graph, save_graph
 from hashstagram.predictor import Predictor
 from hashstagram.recommender import Recommender
@@ -37,7 +38,6 @@ from training.prepare import open_photoset
 logger = logging.getLogger(__name__)
 
 BUDGET = 0.3  # points of recall@5 that a faster engine may cost
-WORTH = 1.15  # how much faster eight bits must be: they need a second copy of the weights
 CALIBRATION = 600  # training photos that tell the range of each layer's values
 VALIDATION = 400  # photos that the cost is measured on
 BATCH = 8
@@ -67,7 +67,7 @@ def optimize(directory: Path, photosets: Sequence[PhotoSet], *, threads: int = 1
     """Try the engines on this machine, and leave the fastest that is accurate enough in the bundle.
 
     Args:
-        directory: the bundle's; its configuration, checksums and, for eight bits, graph change.
+        directory: the bundle's; its configuration and checksums change.
         photosets: photos to calibrate on (train) and to measure on (val).
         threads: what each engine computes in.
 
@@ -86,43 +86,42 @@ def optimize(directory: Path, photosets: Sequence[PhotoSet], *, threads: int = 1
         graph = build_graph(bundle)
         engines: dict[Name, Engine] = {"pytorch": TorchEngine(predictor.recommender)}
         engines["float"] = _engine(graph, Path(made) / "float", threads)
-        eight_bits = quantise(graph, _pixels(predictor, calibration))
-        engines["int8"] = _engine(eight_bits, Path(made) / "int8", threads)
+        ranges = find_ranges(graph, _pixels(predictor, calibration))
+        quantise(graph, ranges)
+        engines["int8"] = _engine(graph, Path(made) / "int8", threads)
         trials = _try(engines, predictor, validation)
-        choice = EngineChoice(choose(trials), _told(trials, threads))
-        for name in (GRAPH, GRAPH_WEIGHTS):
-            (directory / name).unlink(missing_ok=True)
-        if choice.chosen == "int8":
-            save_graph(eight_bits, directory)
+    chosen = choose(trials)
+    choice = EngineChoice(chosen, ranges if chosen == "int8" else {}, _told(trials, threads))
     replace(bundle.config, engine=choice).save(directory / CONFIG)
     write_checksums(directory, FILES)
     return choice
 
 
-def quantise(graph: openvino.Model, pixels: Pixels) -> openvino.Model:
-    """The graph with the network's layers in eight bits, calibrated on photos (N, S, S, 3).
-
-    What follows the network (neighbours, calibration) stays as precise as it was, and so do
-    depthwise convolutions, which eight bits make no faster: OpenVINO runs them in single precision
-    on AVX2. Weights take seven of the eight bits: CPUs without VNNI add two products in sixteen
-    bits, which overflow otherwise (NNCF's overflow_fix; without it everyday loses 2 points).
-    """
+def find_ranges(graph: openvino.Model, pixels: Pixels) -> Ranges:
+    """What the values range over between which the network computes, on photos (N, S, S, 3)."""
     import nncf  # after hashstagram.silent; and it takes seconds
 
-    nncf.set_log_level(logging.ERROR)
-    network = ("__module.backbone", "__module.head")
-    others = [op.get_friendly_name() for op in graph.get_ops()]
-    others = [name for name in others if not name.startswith(network)]
-    return nncf.quantize(
-        graph,
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # nncf.set_log_level silences us too
+    quantised = nncf.quantize(
+        graph.clone(),
         nncf.Dataset([photo[None] for photo in pixels]),
         preset=nncf.QuantizationPreset.MIXED,  # for activations with negative values too
         subset_size=len(pixels),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(
-            overflow_fix=nncf.OverflowFix.ENABLE
+        # What is no layer of the network, and what computes in floats anyway: see eight_bits.
+        ignored_scope=nncf.IgnoredScope(
+            patterns=[f"{OUTSIDE}.*"], types=["GroupConvolution"], validate=False
         ),
-        ignored_scope=nncf.IgnoredScope(others, types=["GroupConvolution"], validate=False),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
     )
+    found = [op for op in quantised.get_ops() if op.get_type_name() == "FakeQuantize"]
+    return {
+        op.input_value(0).get_node().get_friendly_name(): (_number(op, 1), _number(op, 2))
+        for op in found
+    }
+
+
+def _number(op: openvino.Node, place: int) -> float:
+    return float(op.input_value(place).get_node().data.item())
 
 
 def choose(trials: Mapping[Name, Trial]) -> Name:
@@ -130,11 +129,7 @@ def choose(trials: Mapping[Name, Trial]) -> Name:
     reference = trials["pytorch"].recall_at_5
     cost = {name: reference - trial.recall_at_5 for name, trial in trials.items()}
     good = {name: trial for name, trial in trials.items() if cost[name] <= BUDGET}
-    best = min(good, key=lambda name: good[name].batch_ms)
-    if best == "int8" and "float" in good:
-        gain = good["float"].batch_ms / good["int8"].batch_ms
-        return "int8" if gain >= WORTH else "float"
-    return best
+    return min(good, key=lambda name: good[name].batch_ms)
 
 
 def _engine(graph: openvino.Model, folder: Path, threads: int) -> Engine:

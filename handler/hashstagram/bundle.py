@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,12 +47,14 @@ class EngineChoice:
     """What the network is run by, and why: see training.optimize.
 
     Args:
-        chosen: OpenVINO, in "float" (bfloat16 where the CPU has it) or in eight bits, "int8", for
-            which the bundle holds the graph; or "pytorch".
+        chosen: OpenVINO, in "float" (bfloat16 where the CPU has it) or in eight bits, "int8"; or
+            "pytorch".
+        ranges: for eight bits, name of an operation to its least and greatest value.
         measured: each candidate's figures, and what they were measured on.
     """
 
     chosen: Literal["float", "int8", "pytorch"] = "float"
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

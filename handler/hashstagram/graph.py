@@ -8,7 +8,6 @@ single precision, so that workers can share the weights, with its graph.
 
 import argparse
 import logging
-import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -19,8 +18,9 @@ from torch import Tensor, nn
 
 from hashstagram.bundle import Bundle
 from hashstagram.checksums import write_checksums
+from hashstagram.eight_bits import OUTSIDE, quantise
 from hashstagram.errors import InvalidBundleError
-from hashstagram.files import FILES, GRAPH, GRAPH_WEIGHTS
+from hashstagram.files import FILES, GRAPH
 from hashstagram.recommender import Recommender
 from hashstagram.silent import openvino
 from hashstagram.transforms import normalised
@@ -48,7 +48,8 @@ def build_graph(bundle: Bundle) -> openvino.Model:
     Raises:
         RuntimeError: the network does something that OpenVINO cannot.
     """
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # after silent
+    from openvino._offline_transformations import apply_moc_transformations  # after silent
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     size = bundle.config.transform.input_size
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
@@ -61,6 +62,30 @@ def build_graph(bundle: Bundle) -> openvino.Model:
         decoder = TorchScriptPythonDecoder(traced)  # which must outlive the conversion
         graph: openvino.Model = frontend.convert(frontend.load(decoder))
     graph.reshape([-1, size, size, 3])
+    apply_moc_transformations(graph, cf=True)  # as OpenVINO's own converter does: batch norms go
+    _name(graph)
+    return graph
+
+
+def _name(graph: openvino.Model) -> None:
+    """Names that are the same each time: OpenVINO counts what it makes itself."""
+    for number, operation in enumerate(graph.get_ordered_ops()):
+        if not operation.get_friendly_name().startswith(("__module", OUTSIDE)):
+            operation.set_friendly_name(f"{operation.get_type_name()}.{number}")
+
+
+def served_graph(bundle: Bundle) -> openvino.Model:
+    """The graph as it was chosen to be for this bundle: in eight bits or not.
+
+    Raises:
+        RuntimeError: the network does something that OpenVINO cannot.
+    """
+    graph = build_graph(bundle)
+    if bundle.config.engine.chosen == "int8":
+        try:
+            quantise(graph, bundle.config.engine.ranges)
+        except RuntimeError as err:
+            logger.warning("not in eight bits, optimize it again: %s", err)
     return graph
 
 
@@ -79,12 +104,9 @@ def expand(directory: Path, out: Path) -> None:
     """
     bundle = Bundle.load(directory)
     bundle.save(out)
-    if (directory / GRAPH).exists():  # quantised by export
-        for name in (GRAPH, GRAPH_WEIGHTS):
-            shutil.copy(directory / name, out / name)
-    elif bundle.config.engine.chosen != "pytorch":
+    if bundle.config.engine.chosen != "pytorch":
         try:
-            save_graph(build_graph(bundle), out)
+            save_graph(served_graph(bundle), out)
         except RuntimeError as err:
             logger.warning("no graph, PyTorch will run the network: %s", err)
     write_checksums(out, FILES)
