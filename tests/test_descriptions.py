@@ -157,9 +157,9 @@ def test_a_killed_run_ends_with_the_same_bytes(described: Path, tmp_path: Path) 
     process = start(command(tmp_path, described, "two"))
     for _ in range(3):
         wait_for_a_change(process, tmp_path / "two" / CHECKPOINT)
-    assert process.poll() is None
+    assert process.is_alive()
     process.kill()
-    process.communicate()
+    process.join()
     assert train.main(command(tmp_path, described, "two")) == 0
     assert_same(tmp_path / "one", tmp_path / "two")
 
