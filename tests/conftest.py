@@ -3,6 +3,7 @@
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -44,6 +45,13 @@ def pytest_sessionfinish() -> None:
         worker.shutdown()
         with suppress(worker.channel.RemoteError, worker.channel.TimeoutError, EOFError):
             worker.channel.waitclose(60)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests with one name xdist would run the first only, without a word."""
+    names = Counter(item.nodeid for item in items)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise pytest.UsageError(f"several tests are called {', '.join(twice)}")
 
 
 @pytest.fixture(scope="session")
