@@ -321,16 +321,37 @@ def ready_workers(model: dict[str, Any]) -> list[int]:
 def free_port(preferred: int) -> int:
     """The usual port where it is free, else one that no outgoing connection may take meanwhile.
 
+    Nobody else who asks gets the same one until this process ends, when its server listens.
+
     Raises:
         StartError: none was found.
     """
     for port in (preferred, *random.sample(range(20000, 32768), 100)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
+        if _is_free(port) and _claim(port):
+            return port
     raise StartError("there is no free port on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return _binds(probe, port)
+
+
+def _claim(port: int) -> bool:
+    """Take the UDP port of that number, which serves as the mark that the other is spoken for."""
+    with socket.socket(type=socket.SOCK_DGRAM) as mark:
+        if not _binds(mark, port):
+            return False
+        mark.detach()  # stays open: the system closes it when this process ends
+        return True
+
+
+def _binds(probe: socket.socket, port: int) -> bool:
+    with suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def _write_config(

@@ -3,12 +3,15 @@
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +29,29 @@ SHARED = ROOT.parent / "shared"
 TAGS = ("sunset", "beach", "dog", "snow", "street", "food", "flower", "dress", "sky", "night")
 
 torch.set_num_threads(1)  # tiny models; more threads only wait for each other
+
+WORKERS: list[Any] = []  # the processes of `pytest -n`
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node: Any) -> None:
+    WORKERS.append(node)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """After Ctrl-C the workers stop their servers, for which xdist gives them ten seconds."""
+    for worker in WORKERS:
+        worker.shutdown()
+        with suppress(worker.channel.RemoteError, worker.channel.TimeoutError, EOFError):
+            worker.channel.waitclose(60)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests with one name xdist would run the first only, without a word."""
+    names = Counter(item.nodeid for item in items)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise pytest.UsageError(f"several tests are called {', '.join(twice)}")
 
 
 @pytest.fixture(scope="session")

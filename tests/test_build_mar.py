@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hashstagram.bundle import Bundle
 from tests.conftest import ROOT
 
 
@@ -23,34 +25,45 @@ def build(
     )
 
 
-def test_the_same_bundle_gives_the_same_bytes(bundle_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    first = build(bundle_dir, tmp_path / "one.mar", TZ="UTC")
-    for path in bundle_dir.iterdir():
+@pytest.fixture(scope="module")
+def source(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small bundle, among files that do not belong to it."""
+    folder = tmp_path_factory.mktemp("source") / "tiny"
+    bundle.save(folder)
+    (folder / "notes.pkl").write_bytes(b"\x80\x04.")
+    (folder / "requirements.txt").write_text("torch\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one.mar and two.mar, built of the same bundle in different surroundings."""
+    folder = tmp_path_factory.mktemp("store")
+    (folder / "elsewhere").mkdir()
+    first = build(source, folder / "one.mar", TZ="UTC")
+    for path in source.iterdir():
         os.utime(path, (0, 0))
     second = build(
-        bundle_dir,
-        tmp_path / "two.mar",
+        source,
+        folder / "two.mar",
         *("hashtags", "1.0"),
         TZ="Asia/Tokyo",
         UMASK="077",
-        TMPDIR=str(tmp_path / "elsewhere"),
+        TMPDIR=str(folder / "elsewhere"),
     )
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    one, two = ((tmp_path / name).read_bytes() for name in ("one.mar", "two.mar"))
+    return folder
+
+
+def test_the_same_bundle_gives_the_same_bytes(store: Path) -> None:
+    one, two = ((store / name).read_bytes() for name in ("one.mar", "two.mar"))
     assert hashlib.sha256(one).digest() == hashlib.sha256(two).digest()
-    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert list((store / "elsewhere").iterdir()) == []
 
 
-def test_the_archive_holds_the_handler_the_bundle_and_nothing_else(
-    bundle_dir: Path, tmp_path: Path
-) -> None:
-    (bundle_dir / "notes.pkl").write_bytes(b"\x80\x04.")
-    (bundle_dir / "requirements.txt").write_text("torch\n")
-    assert build(bundle_dir, tmp_path / "x.mar", "pets", "2.1").returncode == 0
-    with zipfile.ZipFile(tmp_path / "x.mar") as archive:
+def test_the_archive_holds_the_handler_the_bundle_and_nothing_else(store: Path) -> None:
+    with zipfile.ZipFile(store / "one.mar") as archive:
         names = set(archive.namelist())
-        manifest = json.loads(archive.read("MAR-INF/MANIFEST.json"))
     modules = {path.name for path in (ROOT / "handler").glob("*.py")}
     package = {f"hashstagram/{p.name}" for p in (ROOT / "handler" / "hashstagram").glob("*.py")}
     assert names == package | modules | {
@@ -63,29 +76,26 @@ def test_the_archive_holds_the_handler_the_bundle_and_nothing_else(
         "graph.bin",
         "SHA256SUMS",
     }
-    assert manifest["model"]["modelName"] == "pets"
-    assert manifest["model"]["modelVersion"] == "2.1"
 
 
-def test_the_archive_is_entered_beside_those_that_are_there(
-    bundle_dir: Path, tmp_path: Path
+def test_another_archive_is_entered_beside_those_that_are_there(
+    store: Path, source: Path, tmp_path: Path
 ) -> None:
-    for name in ("one", "two", "one"):
-        done = build(bundle_dir, tmp_path / f"{name}.mar", name, "1.0" if name == "two" else "2.0")
-        assert done.returncode == 0, done.stderr
-    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
-    expected = {
-        f"{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}  {name}"
-        for name in ("one.mar", "two.mar")
-    }
-    assert len(lines) == 2
-    assert set(lines) == expected
+    shutil.copytree(store, tmp_path / "store")
+    one, two = (tmp_path / "store" / name for name in ("one.mar", "two.mar"))
+    done = build(source, one, "pets", "2.1")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(one) as archive:
+        model = json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]
+    assert (model["modelName"], model["modelVersion"]) == ("pets", "2.1")
+    lines = (tmp_path / "store" / "SHA256SUMS").read_text().splitlines()
+    sums = [f"{hashlib.sha256(mar.read_bytes()).hexdigest()}  {mar.name}" for mar in (one, two)]
+    assert sorted(lines) == sorted(sums)
 
 
-def test_the_unpacked_archive_runs_by_itself(bundle_dir: Path, tmp_path: Path, jpeg: bytes) -> None:
+def test_the_unpacked_archive_runs_by_itself(store: Path, tmp_path: Path, jpeg: bytes) -> None:
     """The archive's own modules answer, also where no checkout is on the path."""
-    assert build(bundle_dir, tmp_path / "x.mar").returncode == 0
-    with zipfile.ZipFile(tmp_path / "x.mar") as archive:
+    with zipfile.ZipFile(store / "two.mar") as archive:
         archive.extractall(tmp_path / "unpacked")
     (tmp_path / "photo.jpg").write_bytes(jpeg)
     script = (

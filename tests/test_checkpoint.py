@@ -4,22 +4,25 @@ KILLS=20 pytest tests/test_checkpoint.py kills more often than is worth the wait
 """
 
 import logging
+import multiprocessing
 import os
 import random
 import re
-import signal
-import subprocess
 import sys
 import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.conftest import ROOT
 from training import train
 
 KILLS = int(os.environ.get("KILLS", "5"))
 EPOCHS = max(4, 2 * KILLS // 3)
+
+LIVES = multiprocessing.get_context("forkserver")
+LIVES.set_forkserver_preload(["training.train"])  # PyTorch is imported once for all of them
 
 CONFIG = """
 name = "colours"
@@ -50,33 +53,36 @@ def configured(folder: Path, *, epochs: int = EPOCHS, minutes: float = 0.0) -> l
     return ["--config", str(config)]
 
 
-def start(command: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "training.train", *command],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+def live(command: list[str], said: Path) -> None:
+    torch.set_num_threads(1)
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+    sys.exit(train.main(command))
 
 
-def finish(command: list[str]) -> str:
-    process = start(command)
-    _, said = process.communicate()
-    assert process.returncode == 0, said
-    return said
+def start(command: list[str], said: Path = Path(os.devnull)) -> ForkServerProcess:
+    """A process of its own that trains; what it says goes to a file."""
+    process = LIVES.Process(target=live, args=[command, said], daemon=True)
+    process.start()
+    return process
 
 
-def wait_for_a_change(process: "subprocess.Popen[str]", path: Path) -> None:
+def finish(command: list[str], said: Path) -> str:
+    process = start(command, said)
+    process.join()
+    assert process.exitcode == 0, said.read_text()
+    return said.read_text()
+
+
+def wait_for_a_change(process: ForkServerProcess, path: Path) -> None:
     before = path.stat().st_mtime if path.exists() else 0.0
-    while process.poll() is None and (not path.exists() or path.stat().st_mtime == before):
+    while process.is_alive() and (not path.exists() or path.stat().st_mtime == before):
         time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(photos: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    finish([*configured(folder), *photos, "--out", str(folder / "run")])
+    finish([*configured(folder), *photos, "--out", str(folder / "run")], folder / "said")
     return folder / "run"
 
 
@@ -98,25 +104,26 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
         process = start(command)
         wait_for_a_change(process, two / sign)
         time.sleep(dice.uniform(0, 0.5))
-        kills += process.poll() is None  # it may come to its end before the blow
+        kills += process.is_alive()  # it may come to its end before the blow
         process.kill()
-        process.communicate()
+        process.join()
     assert kills >= KILLS / 2
-    finish(command)
+    finish(command, tmp_path / "said")
     assert_same(undisturbed, two)
 
 
 def test_sigterm_saves_and_says_so(undisturbed: Path, photos: list[str], tmp_path: Path) -> None:
     two = tmp_path / "two"
     command = [*configured(tmp_path, minutes=60), *photos, "--out", str(two)]
-    process = start(command)
+    process = start(command, tmp_path / "said")
     wait_for_a_change(process, two / "checkpoint.pt")  # after stage one
     wait_for_a_change(process, two / "checkpoint.pt")  # after the first epoch
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate()
-    assert process.returncode == 143
-    assert "give the same command again" in said
-    assert re.search(rf"resuming .*: \d of {EPOCHS} epochs done", finish(command))
+    process.terminate()
+    process.join()
+    assert process.exitcode == 143
+    assert "give the same command again" in (tmp_path / "said").read_text()
+    told = finish(command, tmp_path / "told")
+    assert re.search(rf"resuming .*: \d of {EPOCHS} epochs done", told)
     assert_same(undisturbed, two)
 
 

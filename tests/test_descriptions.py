@@ -71,6 +71,13 @@ def command(folder: Path, root: Path, name: str, *, describe: float = 0.5) -> li
     return ["--config", str(config), "--data", str(root), "--out", str(folder / name)]
 
 
+@pytest.fixture(scope="module")
+def run(described: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    assert train.main(command(folder, described, "one")) == 0
+    return folder / "one"
+
+
 def photo(number: int, tags: tuple[str, ...], *descriptions: str) -> Photo:
     return Photo(Path(f"{number}.jpg"), tags, f"{number:016x}", "train", descriptions=descriptions)
 
@@ -141,27 +148,25 @@ def test_words_are_learnt_beside_the_tags() -> None:
     torch.testing.assert_close(network_loss(logits, targets, config, words=3), expected)
 
 
-def test_the_bundle_knows_tags_only(described: Path, tmp_path: Path, jpeg: bytes) -> None:
-    assert train.main(command(tmp_path, described, "run")) == 0
-    recommender = Recommender.from_pretrained(tmp_path / "run")
+def test_the_bundle_knows_tags_only(run: Path, jpeg: bytes) -> None:
+    recommender = Recommender.from_pretrained(run)
     assert recommender.bundle.config.model.num_classes == len(recommender.bundle.vocabulary) == 5
-    stored = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["average"]
+    stored = torch.load(run / CHECKPOINT, weights_only=True)["average"]
     words = len(stored["module.fc.bias"]) - 5
     assert words > 3
     assert torch.equal(recommender.bundle.model.fc.bias, stored["module.fc.bias"][:5])
     assert len(recommender.recommend([jpeg], k=9)[0]) == 5
 
 
-def test_a_killed_run_ends_with_the_same_bytes(described: Path, tmp_path: Path) -> None:
-    assert train.main(command(tmp_path, described, "one")) == 0
+def test_a_killed_run_ends_with_the_same_bytes(run: Path, described: Path, tmp_path: Path) -> None:
     process = start(command(tmp_path, described, "two"))
     for _ in range(3):
         wait_for_a_change(process, tmp_path / "two" / CHECKPOINT)
-    assert process.poll() is None
+    assert process.is_alive()
     process.kill()
-    process.communicate()
+    process.join()
     assert train.main(command(tmp_path, described, "two")) == 0
-    assert_same(tmp_path / "one", tmp_path / "two")
+    assert_same(run, tmp_path / "two")
 
 
 def test_a_run_that_does_not_ask_for_them_is_as_without(

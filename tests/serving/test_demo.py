@@ -1,6 +1,7 @@
 """README's first command, in a copy of the checkout: a server that runs here is left alone."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,8 +31,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, page_is_built: None) -> I
     for name in filter(None, listed.stdout.decode().split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)  # with its time stamp: nothing to install
-    shutil.copytree(STATIC, folder / STATIC.relative_to(ROOT))  # as it is built: likewise
+            shutil.copy(ROOT / name, folder / name)
+            os.utime(folder / name, (0, 0))  # older than what is installed and built
+    shutil.copytree(STATIC, folder / STATIC.relative_to(ROOT))
     (folder / ".venv").symlink_to(Path(sys.prefix))
     (folder / "operator.properties").write_text("job_queue_size=77\n")
     yield folder

@@ -17,7 +17,7 @@ import requests
 from PIL import Image
 
 from hashstagram_client import HashtagClient, UnauthorizedError
-from serving.instance import Instance, StartError
+from serving.instance import Instance, StartError, free_port
 from serving.java import SUITABLE, find_java, java_version
 from tests.conftest import clean_environment
 
@@ -95,6 +95,15 @@ def test_a_killed_worker_comes_back(archive: Path, tmp_path: Path, jpeg: bytes) 
         assert "Retry worker" in log
     finally:
         instance.stop()
+
+
+def test_a_port_is_given_to_one_of_those_who_start_at_once() -> None:
+    port = free_port(20_000)
+    assert free_port(port) != port
+    code = f"from serving.instance import free_port; print(free_port({port}))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(told.stdout) != port
+    assert free_port(int(told.stdout)) == int(told.stdout)  # that process has ended
 
 
 def test_half_an_archive_is_refused(tmp_path: Path, archive: Path) -> None:
