@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.peers.wrk import Target
 from benchmarks.reliability.load import Answer, openly, percentile, steadily, summary, within
-from benchmarks.reliability.stage import photos, stage
+from benchmarks.reliability.stage import ROOMY, photos, stage
 from serving.front import Front
 
 CLIENTS = 32  # enough to keep both instances' batches full
@@ -24,7 +24,7 @@ ADDRESSES = 100  # where these come from
 
 def overload(archive: Path, seconds: float, times: float) -> dict[str, Any]:
     """Measure the capacity, then send `times` as much, then see whether all is well again."""
-    with stage(archive) as front, _target(front) as target:
+    with stage(archive, ROOMY) as front, _target(front) as target:
         return asyncio.run(_overload(front, target, seconds, times))
 
 
