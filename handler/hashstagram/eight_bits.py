@@ -24,6 +24,7 @@ _WEIGHT_LEVELS = 255  # symmetric about zero
 # their levels. It costs nothing that could be measured; without it, everyday loses 2 points.
 _HEADROOM = 2.0
 _LAYERS = ("Convolution", "MatMul")
+_KEEPING = ("Pad", "MaxPool", "Reshape", "Transpose", "Concat", "Squeeze")  # values as they were
 _IN_FLOATS = "GroupConvolution"  # depthwise: OpenVINO runs it in single precision on AVX2 anyway
 OUTSIDE = "aten::"  # how names begin of what is no layer of the network: neighbours, calibration
 
@@ -43,8 +44,9 @@ def quantise(graph: openvino.Model, ranges: Ranges) -> None:
         raise RuntimeError(f"the graph has no operation {min(missing)!r}")
     for name, (low, high) in ranges.items():
         _round_values(operations[name].output(0), np.float32(low), np.float32(high))
-    for operation in operations.values():
-        if operation.get_type_name() in _LAYERS and _is_rounded(operation.input_value(0)):
+    for name, operation in operations.items():
+        is_layer = operation.get_type_name() in _LAYERS and not name.startswith(OUTSIDE)
+        if is_layer and _is_rounded(operation.input_value(0)):
             _round_weights(operation)
     compress_quantize_weights_transformation(graph)
 
@@ -72,7 +74,7 @@ def _round_weights(layer: openvino.Node) -> None:
 
 def _is_rounded(output: openvino.Output) -> bool:
     node = output.get_node()
-    if node.get_type_name() == "Pad":
+    while node.get_type_name() in _KEEPING:
         node = node.input_value(0).get_node()
     return bool(node.get_type_name() == "FakeQuantize")
 
