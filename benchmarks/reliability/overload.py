@@ -24,20 +24,22 @@ ADDRESSES = 100  # where these come from
 
 def overload(archive: Path, seconds: float, times: float) -> dict[str, Any]:
     """Measure the capacity, then send `times` as much, then see whether all is well again."""
-    with stage(archive, ROOMY) as front, _target(front) as target:
-        return asyncio.run(_overload(front, target, seconds, times))
+    photo = photos()[0]
+    with stage(archive, ROOMY) as front, _target(front, photo) as target:
+        return asyncio.run(_overload(front, target, photo, seconds, times))
 
 
 @contextmanager
-def _target(front: Front) -> Iterator[Target]:
+def _target(front: Front, photo: bytes) -> Iterator[Target]:
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
-        file.write(photos()[0])
+        file.write(photo)
         file.flush()
         yield Target(f"{front.url}/predictions/{front.model}", [Path(file.name)], {})
 
 
-async def _overload(front: Front, target: Target, seconds: float, times: float) -> dict[str, Any]:
-    [photo, *_] = photos()
+async def _overload(
+    front: Front, target: Target, photo: bytes, seconds: float, times: float
+) -> dict[str, Any]:
     target.load(CLIENTS, min(5, seconds))  # warm
     capacity = target.load(CLIENTS, seconds / 4).requests_per_s
     offered = times * capacity
