@@ -51,7 +51,7 @@ stop:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m serving.server stop; fi
 
 test: .venv/dev.installed $(WEB)
-	$(BIN)/python -m pytest -n logical --maxprocesses=2 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n logical --maxprocesses=2 --max-worker-restart=0 --dist=loadfile --no-loadscope-reorder
 
 lint: .venv/dev.installed
 	$(BIN)/ruff check .
