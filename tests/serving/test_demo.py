@@ -96,7 +96,8 @@ def test_the_page_is_where_the_demo_says(
         f"{web}/page/hashtags", photo, headers={"Sec-Fetch-Site": "same-origin"}, timeout=30
     )
     tags = [hashtag["tag"] for hashtag in answer.json()["hashtags"]]
-    assert tags[:5] == [tag for tag, _ in hashtag_lines(first.stdout)]
+    # The client sent it smaller than the page does: two near each other may change places.
+    assert set(tags[:5]) == {tag for tag, _ in hashtag_lines(first.stdout)}
     assert len(tags) == 30
 
 
