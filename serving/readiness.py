@@ -51,7 +51,8 @@ class Watch:
                 psutil.Process(pid) for pid in ready_workers(model) if psutil.pid_exists(pid)
             ]
             key = self.instance.key("inference") if workers else ""
-            if workers and int(model["minWorkers"]) < WORKERS:
+            # One first, the others after it; but somebody may have scaled to none.
+            if int(model["minWorkers"]) < (WORKERS if workers else 1):
                 self.instance.scale(WORKERS)
         except requests.Timeout:  # busy, most likely: no reason to send everybody away
             if time.monotonic() - self.heard > SILENCE:

@@ -47,13 +47,13 @@ def spoilt(expanded: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def differences(folder: Path, photos: list[bytes]) -> float:
-    """How far the graph's scores are from PyTorch's, at most."""
+def assert_alike(folder: Path, photos: list[bytes]) -> None:
+    """The graph's scores are PyTorch's, but for the rounding of bfloat16 on CPUs that have it."""
     graph, reference = Predictor.load(folder), Recommender.from_pretrained(folder)
     assert isinstance(graph.engine, GraphEngine)
     found = graph.scores(np.stack([graph.preprocess(photo) for photo in photos]))
     expected = reference.scores(torch.stack([reference.preprocess(photo) for photo in photos]))
-    return float(np.abs(found - expected.numpy()).max())
+    assert np.abs(found - expected.numpy()).max() < (0.05 if "bf16" in graph.engine.told else 0.01)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def photos(picture: Image.Image, encode: Callable[..., bytes]) -> list[bytes]:
 
 
 def test_the_graph_scores_as_pytorch_does(expanded: Path, photos: list[bytes]) -> None:
-    assert differences(expanded, photos) < 0.01
+    assert_alike(expanded, photos)
 
 
 def test_so_does_the_bundle_that_we_ship(tmp_path: Path, photos: list[bytes]) -> None:
@@ -71,7 +71,7 @@ def test_so_does_the_bundle_that_we_ship(tmp_path: Path, photos: list[bytes]) ->
     exact = replace(shipped.config, engine=EngineChoice("float"))
     replace(shipped, config=exact).save(tmp_path / "exact")
     expand(tmp_path / "exact", tmp_path / "out")
-    assert differences(tmp_path / "out", photos) < 0.01
+    assert_alike(tmp_path / "out", photos)
 
 
 def test_so_do_two_branches(tmp_path: Path, photos: list[bytes]) -> None:
@@ -81,7 +81,7 @@ def test_so_do_two_branches(tmp_path: Path, photos: list[bytes]) -> None:
     )
     Bundle(config, Vocabulary(TAGS), model).save(tmp_path / "both", dtype=torch.float16)
     expand(tmp_path / "both", tmp_path / "out")
-    assert differences(tmp_path / "out", photos) < 0.01
+    assert_alike(tmp_path / "out", photos)
 
 
 def test_a_batch_scores_as_each_photo_alone(expanded: Path, photos: list[bytes]) -> None:

@@ -5,7 +5,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from PIL import Image
 
 from benchmarks.reliability.load import Answer, steadily
 from benchmarks.reliability.stage import processes, workers
 from hashstagram_client import HashtagClient
 from serving.front import NAMES, Front
 from serving.gate import Gate
-from serving.instance import Instance
+from serving.instance import Instance, ready_workers
+from serving.readiness import WORKERS
 
 pytestmark = pytest.mark.serving
 
@@ -151,6 +153,45 @@ def test_a_killed_process_costs_nobody_an_answer(front: Front, jpeg: bytes, vict
     wait(front.is_ready)
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_scaling_an_instance_down_costs_nobody_an_answer(
+    front: Front, jpeg: bytes, count: int
+) -> None:
+    wait(front.is_ready)
+    scaled = front.instances[0]
+
+    def scale() -> None:
+        time.sleep(0.5)
+        scaled.scale(count)
+        time.sleep(2)
+        wait(lambda: len(ready_workers(scaled.describe())) == WORKERS)
+
+    answers = while_asking(front, jpeg, scale)
+    assert len(answers) > CLIENTS
+    assert {answer.status for answer in answers} == {200}
+    wait(front.is_ready)
+
+
+def test_torchserve_itself_leaves_its_queue_waiting_once_it_is_scaled_to_none(
+    archive: Path, tmp_path: Path, picture: Image.Image, encode: Callable[..., bytes]
+) -> None:
+    slow = encode(picture.resize((4000, 3000)), "PNG", compress_level=1)
+    bare = Instance.start(archive, tmp_path / "run")
+    key = {"Authorization": f"Bearer {bare.key('inference')}"}
+
+    def ask(_: int) -> int:
+        return requests.put(bare.inference + PREDICT, slow, headers=key, timeout=8).status_code
+
+    try:
+        with ThreadPoolExecutor(24) as pool:
+            calls = [pool.submit(ask, number) for number in range(24)]
+            wait(lambda: done(calls))  # the first batch; the others wait in TorchServe
+            bare.scale(0)
+            assert any(isinstance(call.exception(), requests.ReadTimeout) for call in calls)
+    finally:
+        bare.stop()
+
+
 def test_a_rolling_restart_loses_nothing(front: Front, jpeg: bytes) -> None:
     wait(front.is_ready)
     before = [(front.pid(name), os.readlink(Path(front.run) / name / "gate")) for name in NAMES]
@@ -172,7 +213,7 @@ def test_a_drained_instance_stays_out(front: Front, jpeg: bytes) -> None:
     wait(front.is_ready)
 
 
-def done(calls: list["Future[requests.Response]"]) -> int:
+def done(calls: "Sequence[Future[Any]]") -> int:
     return sum(call.done() for call in calls)
 
 
