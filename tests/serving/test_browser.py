@@ -479,6 +479,7 @@ def test_axe_finds_nothing_serious(
     (files / "broken.jpg").write_bytes(jpeg[:-2000])
     tab = opened(served_page, bypass_csp=True, **context)  # for axe, which we inject
     tab.add_script_tag(path=AXE)
+    expect(tab.locator(".filepond--drop-label")).to_have_css("opacity", "1")  # it fades in
     assert serious(tab) == []
     give(tab, photo, files / "broken.jpg", photo)
     expect(messages(tab)).to_have_count(1)
