@@ -21,6 +21,7 @@ from torch import nn
 from benchmarks.hostile_files import Sample, hostile
 from hashstagram.bundle import Bundle, BundleConfig
 from hashstagram.model import ModelConfig, create_model
+from hashstagram.silent import openvino
 from hashstagram.transforms import TransformConfig
 from hashstagram.vocabulary import Vocabulary
 
@@ -212,6 +213,11 @@ def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Downl
 def read_json(path: Path) -> object:
     """A JSON file's content."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def has_bfloat16() -> bool:
+    """Whether OpenVINO computes in bfloat16 here, so that scores are rounded to eight bits."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def clean_environment() -> dict[str, str]:

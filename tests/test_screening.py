@@ -26,6 +26,12 @@ def test_scans_of_thumbnails_and_appended_files_do_not_count(jpeg: bytes) -> Non
     assert decode_image(jpeg[:2] + comment + jpeg[2:] + many)
 
 
+def test_the_word_exif_in_a_comment_does_not_count(jpeg: bytes) -> None:
+    words = b"Exif " * 300
+    comment = b"\xff\xfe" + struct.pack(">H", len(words) + 2) + words
+    assert decode_image(jpeg[:2] + comment + jpeg[2:])
+
+
 @pytest.mark.parametrize(
     ("options", "at_once"),
     [({}, True), ({"progressive": True}, False), ({"exif": b"Exif\0\0" + b"x" * 99}, True)],

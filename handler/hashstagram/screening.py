@@ -17,7 +17,7 @@ MAX_EXIFS = 50  # of 64 kB each; Pillow puts them together, which takes time by 
 MAX_TAG_VALUES = 100_000  # a TIFF of one line a strip has as many as lines
 TOO_COMPLEX = "The image file has far too many parts. Save it anew and send the new file."
 
-_EXIF = b"Exif"
+_EXIF = b"Exif\0\0"
 _SCAN = b"\xff\xda"
 # In a scan's data a 0xff is followed by a zero or a restart marker; anything else ends the scan.
 _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
@@ -81,7 +81,8 @@ def decodes_in_one_scan(data: bytes) -> bool:
 
 
 def _has_many_parts(data: bytes) -> bool:
-    if _count(_EXIF, data) > MAX_EXIFS:
+    # The first four bytes are found quickly, and rare: only then is it worth counting all six.
+    if _count(_EXIF[:4], data) > MAX_EXIFS and data.count(_EXIF) > MAX_EXIFS:
         return True
     if _count(_SCAN, data) <= MAX_SCANS:
         return False

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from hashstagram.bundle import Bundle
@@ -30,6 +31,12 @@ def archive(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = build(folder / "tiny", folder / "hashtags.mar", "hashtags", "1.0")
     assert done.returncode == 0, done.stderr
     return folder / "hashtags.mar"
+
+
+@pytest.fixture(scope="session")
+def slow_photo(picture: Image.Image, encode: Callable[..., bytes]) -> bytes:
+    """A file that takes a worker a good part of a second."""
+    return encode(picture.resize((4000, 3000)), "PNG", compress_level=1)
 
 
 @pytest.fixture(scope="session")

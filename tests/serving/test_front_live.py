@@ -13,7 +13,6 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from PIL import Image
 
 from benchmarks.reliability.load import Answer, steadily
 from benchmarks.reliability.stage import processes, workers
@@ -173,14 +172,14 @@ def test_scaling_an_instance_down_costs_nobody_an_answer(
 
 
 def test_torchserve_itself_leaves_its_queue_waiting_once_it_is_scaled_to_none(
-    archive: Path, tmp_path: Path, picture: Image.Image, encode: Callable[..., bytes]
+    archive: Path, tmp_path: Path, slow_photo: bytes
 ) -> None:
-    slow = encode(picture.resize((4000, 3000)), "PNG", compress_level=1)
     bare = Instance.start(archive, tmp_path / "run")
     key = {"Authorization": f"Bearer {bare.key('inference')}"}
 
     def ask(_: int) -> int:
-        return requests.put(bare.inference + PREDICT, slow, headers=key, timeout=8).status_code
+        url = bare.inference + PREDICT
+        return requests.put(url, slow_photo, headers=key, timeout=8).status_code
 
     try:
         with ThreadPoolExecutor(24) as pool:

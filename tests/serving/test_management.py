@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-from PIL import Image
 
 from hashstagram_client import HashtagClient
 from serving.archive import admit
@@ -222,17 +221,14 @@ def test_versions_change_forth_and_back_under_load(managed: Instance, jpeg: byte
 
 
 @pytest.mark.usefixtures("second")
-def test_removing_a_version_loses_what_it_has_queued(
-    managed: Instance, picture: Image.Image, encode: Callable[..., bytes]
-) -> None:
+def test_removing_a_version_loses_what_it_has_queued(managed: Instance, slow_photo: bytes) -> None:
     """TorchServe's, which nobody can mend from outside: docs/security.md says to drain first."""
-    slow = encode(picture.resize((4000, 3000)), "PNG", compress_level=1)
 
     def ask(_: int) -> int:
         try:
             return requests.post(
                 f"{managed.inference}/predictions/hashtags/2.0",
-                data=slow,
+                data=slow_photo,
                 headers={"Authorization": f"Bearer {managed.key('inference')}"},
                 timeout=5,
             ).status_code
