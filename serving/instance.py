@@ -29,7 +29,7 @@ from serving.java import find_java
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / ".run"
-# Heap and direct memory for the bodies that may be in flight (serving/limits.py): they lie in one
+# Heap and direct memory for the bodies that callers without a front have in flight: they lie in one
 # while they wait, and in the other while they come and go. What the heap starts with is touched at
 # once, so that a process that grows leaks. The second compiler costs more than it gains here: with
 # it a refused photo takes twice the CPU time, and the process 40 MB more.

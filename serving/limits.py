@@ -19,8 +19,6 @@ class Limits:
         in_flight: requests that wait in one instance; then 503. With one of two instances
             away, the other has to take all, so this is what both have together in good times.
         explaining: how many of those may be explanations.
-        large: how many of those may have bodies of 6 MB or more. TorchServe keeps bodies in memory
-            while they wait: in_flight × 6 MB and large × body have to fit into its heap.
     """
 
     rate: int = 100
@@ -31,7 +29,6 @@ class Limits:
     body: int = 20971520
     in_flight: int = 64
     explaining: int = 8
-    large: int = 6
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> "Limits":

@@ -1,12 +1,14 @@
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hashstagram.errors import InvalidRequestError
+from hashstagram.errors import AbandonedError, InvalidRequestError
 from hashstagram.options import Options
 from hashstagram.request import RecommendRequest, photo_bytes, request_id
+from hashstagram.spool import FOLDER
 from hashstagram.tag_filter import TagFilter
 
 PHOTO = b"\xff\xd8 photo"
@@ -16,18 +18,35 @@ KNOWN = "is unknown. .* k, threshold, exclude, include"
 FORM = {"X-Content-Type": 'multipart/form-data; boundary="b"'}
 
 
-def form(*parts: tuple[str, bytes], end: bytes = b"--b--\r\n") -> dict[str, bytearray]:
-    """A multipart body as the front passes it on; a part is what follows `name=`, and content."""
+def form(*parts: tuple[str, bytes], end: bytes = b"--b--\r\n") -> dict[str, bytes]:
+    """A multipart body as it is sent to the front; a part is what follows `name=`, and content."""
     body = b""
     for disposition, content in parts:
         head = f"--b\r\nContent-Disposition: form-data; name={disposition}\r\n\r\n"
         body += head.encode() + content + b"\r\n"
-    return {"body": bytearray(body + end)}
+    return {"body": body + end}
 
 
-def sent(body: object) -> dict[str, bytearray]:
-    """A JSON body as the front passes it on."""
-    return {"body": bytearray(json.dumps(body).encode())}
+def sent(body: object) -> dict[str, bytes]:
+    """A JSON body as it is sent to the front."""
+    return {"body": json.dumps(body).encode()}
+
+
+@pytest.fixture
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the front and the worker share."""
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    return tmp_path
+
+
+def passed_on(
+    row: dict[str, Any], headers: dict[str, Any], spool: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The row and headers that the worker gets of what was sent to the front."""
+    file = spool / "0000000007"
+    file.write_bytes(row["body"])
+    own = {"Content-Type": "application/octet-stream", "X-Body-File": str(file)}
+    return {"body": bytearray()}, headers | own
 
 
 def one(
@@ -75,9 +94,9 @@ DIRECT: dict[str, tuple[dict[str, Any], dict[str, Any], RecommendRequest]] = {
 }
 
 THROUGH_THE_FRONT: dict[str, tuple[dict[str, Any], dict[str, Any], RecommendRequest]] = {
-    "raw": ({"body": bytearray(PHOTO)}, {"X-Content-Type": "image/jpeg"}, one()),
+    "raw": ({"body": PHOTO}, {"X-Content-Type": "image/jpeg"}, one()),
     "curl-data-binary": (
-        {"body": bytearray(PHOTO)},
+        {"body": PHOTO},
         {"X-Content-Type": "application/x-www-form-urlencoded"},
         one(),
     ),
@@ -202,19 +221,45 @@ def test_every_form_of_request(
     ("row", "headers", "expected"), THROUGH_THE_FRONT.values(), ids=THROUGH_THE_FRONT
 )
 def test_every_form_of_request_through_the_front(
-    row: dict[str, Any], headers: dict[str, Any], expected: RecommendRequest
+    row: dict[str, Any], headers: dict[str, Any], expected: RecommendRequest, spool: Path
 ) -> None:
-    whole = {"X-Content-Type": ""} | headers | {"Content-Type": "application/octet-stream"}
-    assert RecommendRequest.from_row(row, whole) == expected
+    assert RecommendRequest.from_row(*passed_on(row, headers, spool)) == expected
 
 
 @pytest.mark.parametrize(("row", "headers", "message"), BAD.values(), ids=BAD)
 def test_a_bad_request_says_what_to_do(
-    row: dict[str, Any], headers: dict[str, Any], message: str
+    row: dict[str, Any], headers: dict[str, Any], message: str, spool: Path
 ) -> None:
+    if "X-Content-Type" in headers:
+        row, headers = passed_on(row, headers, spool)
     with pytest.raises(InvalidRequestError, match=message) as caught:
         RecommendRequest.from_row(row, headers)
     assert caught.value.body()["code"] == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/hostname", "secret", "../secret", "", "/", "..", "7/..", "0000000007\0", "٧", "9" * 300],
+    ids=ascii,
+)
+def test_a_path_leads_nowhere_but_into_the_spool(path: str, spool: Path) -> None:
+    (spool / "secret").write_bytes(PHOTO)
+    (spool / "0000000007").write_bytes(PHOTO)
+    with pytest.raises(InvalidRequestError, match="for the front alone"):
+        RecommendRequest.from_row({"body": PHOTO}, {"X-Body-File": path})
+
+
+def test_a_body_that_is_gone_has_nobody_who_waits_for_it(spool: Path) -> None:
+    with pytest.raises(AbandonedError) as caught:
+        RecommendRequest.from_row({"body": PHOTO}, {"X-Body-File": "0000000007"})
+    assert caught.value.body()["code"] == 408
+
+
+def test_without_a_front_no_path_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FOLDER, raising=False)
+    (tmp_path / "0000000007").write_bytes(PHOTO)
+    with pytest.raises(InvalidRequestError, match="for the front alone"):
+        RecommendRequest.from_row({"body": PHOTO}, {"X-Body-File": str(tmp_path / "0000000007")})
 
 
 @pytest.mark.parametrize(

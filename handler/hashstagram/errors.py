@@ -19,6 +19,12 @@ class InvalidRequestError(HashstagramError):
     status = 400
 
 
+class AbandonedError(HashstagramError):
+    """The caller left before the request's turn came: nobody gets this answer."""
+
+    status = 408
+
+
 class ImageTooLargeError(HashstagramError):
     """The image has more pixels than we decode."""
 

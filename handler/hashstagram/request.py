@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from hashstagram.body import Body, Photo, collect
 from hashstagram.errors import InvalidRequestError
 from hashstagram.options import Options
+from hashstagram.spool import read_body
 
 _OPTION_HEADERS = {
     "k": "x-top-k",
@@ -40,8 +41,9 @@ class RecommendRequest:
     def from_row(cls, row: Mapping[str, Any], headers: Mapping[str, Any]) -> "RecommendRequest":
         """Read photos and options; headers win over the query, which wins over fields.
 
-        Our front sends every body as bytes, the caller's content type in X-Content-Type and the
-        query in X-Query. Without a front the model server has parsed the body.
+        Our front leaves every body in a file and names it in X-Body-File, the caller's content
+        type in X-Content-Type and the query in X-Query. Without a front the model server has
+        parsed the body.
 
         Args:
             row: field name to bytes, or {"body": bytes, or what a JSON body was parsed to}.
@@ -49,6 +51,7 @@ class RecommendRequest:
 
         Raises:
             InvalidRequestError: there is no photo, or an option is out of its range.
+            AbandonedError: the front no longer waits.
         """
         sent = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
         body = _body(row, sent)
@@ -87,9 +90,8 @@ def photo_bytes(photo: Photo) -> bytes:
 
 
 def _body(row: Mapping[str, Any], headers: Mapping[str, str]) -> Body:
-    body = row.get("body")
-    if "x-content-type" in headers and isinstance(body, bytes | bytearray):
-        return Body.parse(body, headers["x-content-type"])
+    if "x-body-file" in headers:
+        return Body.parse(read_body(headers["x-body-file"]), headers.get("x-content-type", ""))
     return Body.of_row(row, headers.get("content-type", ""))
 
 
