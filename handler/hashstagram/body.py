@@ -56,7 +56,7 @@ class Body:
             )
 
     @classmethod
-    def parse(cls, body: bytes, content_type: str) -> "Body":
+    def parse(cls, body: bytes | bytearray, content_type: str) -> "Body":
         """Read what the caller sent as it came.
 
         Raises:
@@ -113,7 +113,7 @@ class Body:
         return cls(tuple(photos), fields, several=several)
 
     @classmethod
-    def _of_multipart(cls, body: bytes, boundary: str) -> "Body":
+    def _of_multipart(cls, body: bytes | bytearray, boundary: str) -> "Body":
         photos, fields = [], []
         for name, filename, content in _parts(body, boundary):
             if filename or name in _PHOTO_FIELDS:
@@ -131,7 +131,7 @@ def collect(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return {name: held if len(held) > 1 else held[0] for name, held in values.items()}
 
 
-def _parts(body: bytes, boundary: str) -> list[tuple[str, str | None, bytes]]:
+def _parts(body: bytes | bytearray, boundary: str) -> list[tuple[str, str | None, bytes]]:
     """Name, file name and content of a form's parts.
 
     Raises:

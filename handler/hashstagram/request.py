@@ -41,9 +41,9 @@ class RecommendRequest:
     def from_row(cls, row: Mapping[str, Any], headers: Mapping[str, Any]) -> "RecommendRequest":
         """Read photos and options; headers win over the query, which wins over fields.
 
-        Our front leaves every body in a file and names it in X-Body-File, the caller's content
-        type in X-Content-Type and the query in X-Query. Without a front the model server has
-        parsed the body.
+        Our front sends every body as bytes, or leaves it in a file and names that in X-Body-File;
+        the caller's content type comes in X-Content-Type and the query in X-Query. Without a front
+        the model server has parsed the body.
 
         Args:
             row: field name to bytes, or {"body": bytes, or what a JSON body was parsed to}.
@@ -90,9 +90,12 @@ def photo_bytes(photo: Photo) -> bytes:
 
 
 def _body(row: Mapping[str, Any], headers: Mapping[str, str]) -> Body:
+    body = row.get("body")
     if "x-body-file" in headers:
-        return Body.parse(read_body(headers["x-body-file"]), headers.get("x-content-type", ""))
-    return Body.of_row(row, headers.get("content-type", ""))
+        body = read_body(headers["x-body-file"])
+    elif "x-content-type" not in headers or not isinstance(body, bytes | bytearray):
+        return Body.of_row(row, headers.get("content-type", ""))
+    return Body.parse(body, headers.get("x-content-type", ""))
 
 
 def _query(query: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Spool: the folder where the front leaves requests' bodies, so that the server copies none.
+"""Spool: the folder where the front leaves large bodies, so that TorchServe copies none.
 
-nginx writes each body to a file (`client_body_in_file_only`), sends the file's path in its place,
-and removes the file when it has answered, or when the caller has left.
+nginx writes them to files, sends a file's path in the body's place, and removes the file when it
+has answered, or when the caller has left.
 """
 
 import os

@@ -54,8 +54,9 @@ class StandInHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        file = self.headers["X-Body-File"]
-        body = Path(file).read_bytes() if file else b""
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if file := self.headers["X-Body-File"]:
+            body += Path(file).read_bytes()
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.asked.append((self.command, self.path, headers, body))
         self.server.may_answer.wait(10)
@@ -223,7 +224,7 @@ def test_torchserve_gets_the_headers_of_the_contract_and_no_other(alone: Alone) 
     alone.post(f"{PREDICT}?k=2&exclude=%0D%0AX-Evil:1", headers=sent)
     [(_, path, headers, body)] = alone.asked
     assert (path, body) == (PREDICT, b"photo")
-    for name in ("host", "connection", "authorization", "x-body-file"):
+    for name in ("host", "connection", "authorization", "content-length"):
         headers.pop(name)
     assert headers == {
         "content-type": "application/octet-stream",
@@ -246,12 +247,19 @@ def test_a_request_id_that_is_none_is_replaced(alone: Alone, given: str) -> None
     assert alone.asked[0][2]["x-request-id"] == answer.headers["x-request-id"]
 
 
-@pytest.mark.parametrize("size", [0, 1, 3_000_000])
-def test_a_body_lies_in_the_spool_until_it_is_answered(alone: Alone, size: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, 250_000])
+def test_a_small_body_is_sent(alone: Alone, size: int) -> None:
     photo = os.urandom(size)
     assert alone.post(data=photo).ok
     [(*_, headers, body)] = alone.asked
-    assert body == photo
+    assert (body, headers["content-length"], "x-body-file" in headers) == (photo, str(size), False)
+
+
+def test_a_large_body_lies_in_the_spool_until_it_is_answered(alone: Alone) -> None:
+    photo = os.urandom(3_000_000)
+    assert alone.post(data=photo).ok
+    [(*_, headers, body)] = alone.asked
+    assert (body, headers["content-length"]) == (photo, "0")
     file = Path(headers["x-body-file"])
     assert file.parent == Path(alone.front.tmp) / "spool"
     assert file.name.isdigit()
@@ -261,12 +269,12 @@ def test_a_body_lies_in_the_spool_until_it_is_answered(alone: Alone, size: int) 
     assert left == []
 
 
-@pytest.mark.parametrize("photo", [b"", b"photo"])
-def test_nobody_elses_file_reaches_an_instance(alone: Alone, photo: bytes) -> None:
-    alone.post(data=photo, headers={"X-Body-File": "/etc/hostname"})
+@pytest.mark.parametrize("size", [0, 5, 260_000])
+def test_nobody_elses_file_reaches_an_instance(alone: Alone, size: int) -> None:
+    alone.post(data=bytes(size), headers={"X-Body-File": "/etc/hostname"})
     [(*_, headers, body)] = alone.asked
-    assert body == photo
-    assert Path(headers["x-body-file"]).parent == Path(alone.front.tmp) / "spool"
+    assert body == bytes(size)
+    assert "hostname" not in headers.get("x-body-file", "")
 
 
 def spooled(alone: Alone) -> list[Path]:
@@ -277,7 +285,7 @@ def test_a_caller_who_leaves_takes_the_body_along(alone: Alone) -> None:
     for stand_in in alone.stand_ins:
         stand_in.may_answer.clear()
     with suppress(requests.Timeout):
-        alone.post(data=b"x" * 100_000, timeout=1)
+        alone.post(data=bytes(300_000), timeout=1)
     deadline = time.monotonic() + 5
     while (left := spooled(alone)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -520,8 +528,8 @@ def test_what_nginx_forgives_reaches_torchserve_in_order_only(alone: Alone) -> N
     received = talk(alone, CHUNKED + b"Connection: close\r\n\r\n5;a\nphoto\r\n0\r\n\r\n")
     assert received.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
     for *_, headers, body in alone.asked:
-        assert body == b"photo"
-        assert not {"content-length", "transfer-encoding"} & set(headers)
+        assert (headers["content-length"], body) == ("0", b"photo")
+        assert "transfer-encoding" not in headers
 
 
 def test_one_caller_over_the_rate_is_told_so(start: Start) -> None:
