@@ -3,6 +3,8 @@
 import copy
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,21 @@ from training.seed import seed_of
 logger = logging.getLogger(__name__)
 
 
+@contextmanager
+def rounded_products() -> Iterator[None]:
+    """Have matrix products round to bfloat16 or TF32 where the hardware is faster at that.
+
+    Sums stay in single precision, and so does everything on a CPU that has no bfloat16.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@rounded_products()
 def fit_head(
     config: TrainConfig,
     model: nn.Module,
