@@ -1,6 +1,6 @@
 """How fast we fine-tune, beside the loops of torchvision's references and of timm, in one run.
 
-Run: python -m benchmarks.finetune [--architecture mobilenet_v2] [--photos 256] [--rounds 2]
+Run: python -m benchmarks.finetune [--architecture mobilenet_v2] [--photos 512] [--rounds 2]
 
 Each loop trains the same network on the same photos of 640 pixels, cropped to the same size, in
 batches of the same size, in processes of its own, by turns. Augmentation, optimizer and loss are
@@ -223,8 +223,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the speeds and their ratio."""
     parser = argparse.ArgumentParser(description="Compare fine-tuning with other loops.")
     parser.add_argument("--architecture", default="mobilenet_v2", help="default: %(default)s")
-    parser.add_argument("--photos", type=int, default=256, help="default: %(default)s")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="default: the cores")
+    parser.add_argument("--photos", type=int, default=512, help="default: %(default)s")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that decode; default: as we train on CPUs"
+    )
     parser.add_argument("--rounds", type=int, default=2, help="default: %(default)s")
     parser.add_argument("--only", choices=LOOPS, help="one loop, in this process")
     args = parser.parse_args(argv)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -16,17 +17,16 @@ from training.harrison import DataError
 def parameter_groups(model: nn.Module, stage: FinetuneConfig) -> list[dict[str, Any]]:
     """The head at full learning rate, the backbone below it; no decay on biases and norms."""
     head, _ = split_head(model)
-    groups = []
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}  # few: a group is stepped at once
     for name, parameter in model.named_parameters():
         of_head = name.startswith(head + ".")
-        groups.append(
-            {
-                "params": [parameter],
-                "lr": stage.lr * (1.0 if of_head else stage.backbone_lr_scale),
-                "weight_decay": stage.weight_decay if parameter.ndim > 1 else 0.0,
-            }
-        )
-    return groups
+        lr = stage.lr * (1.0 if of_head else stage.backbone_lr_scale)
+        weight_decay = stage.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((lr, weight_decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": lr, "weight_decay": weight_decay}
+        for (lr, weight_decay), parameters in groups.items()
+    ]
 
 
 def freeze(model: nn.Module, layers: Sequence[str]) -> None:
@@ -54,11 +54,14 @@ def cosine_schedule(optimizer: Optimizer, steps: int) -> LambdaLR:
     return LambdaLR(optimizer, scale)
 
 
-def running_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def running_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """An exponential moving average that follows fast at first, when there is little to average."""
 
-    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+    def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         step = float(count)
-        return averaged.lerp(current, 1 - min(decay, (1 + step) / (10 + step)))
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + step) / (10 + step)))
 
     return average

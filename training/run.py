@@ -153,11 +153,11 @@ def create_state(
 ) -> TrainState:
     """Stage two before its first step, which the average begins with."""
     stage = config.finetune
-    optimizer = AdamW(parameter_groups(model, stage))
+    optimizer = AdamW(parameter_groups(model, stage), fused=True)
     lr_scheduler = cosine_schedule(optimizer, stage.epochs * stage.steps(photos))
     return TrainState(
         model=model,
-        average=AveragedModel(model, avg_fn=running_average(stage.ema_decay)),
+        average=AveragedModel(model, multi_avg_fn=running_average(stage.ema_decay)),
         optimizer=accelerator.prepare_optimizer(optimizer),
         lr_scheduler=lr_scheduler,
         scaler=accelerator.scaler,

@@ -28,7 +28,7 @@ MODELS = ("everyday", "alexnet", "two_branch")
 HEAVY = "two_branch"  # with photos of one size only, unless others are asked for
 CONNECTIONS = (1, 8, 32)
 USUAL = 1080
-USUAL_PEERS = tuple(name for name in PEERS if name not in ("flask", "front"))
+USUAL_PEERS = tuple(name for name in PEERS if name != "flask")
 QUICK_MODELS = ("everyday", "alexnet")
 QUICK_WIDTHS = (1080, 4032)
 QUICK_CONNECTIONS = (8,)

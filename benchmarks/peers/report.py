@@ -41,10 +41,14 @@ def _models(results: Results) -> list[str]:
     return list(dict.fromkeys(place.model for place in results.places()))
 
 
+def _own(results: Results) -> list[str]:
+    """Ours among the services, with the front and without."""
+    return [name for name in results.services() if PEERS[name].is_ours]
+
+
 def _rates(results: Results, model: str) -> str:
     """Photos a second of each service, each at its better configuration."""
     best, places = results.best(), [p for p in results.places() if p.model == model]
-    found = {ratio.place: ratio for ratio in ratios(results)}
     rows = []
     for name in results.services():
         cells = [best.get((place, name)) for place in places]
@@ -52,9 +56,11 @@ def _rates(results: Results, model: str) -> str:
             rows.append(
                 [PEERS[name].title, *(_number(c.requests_per_s if c else None) for c in cells)]
             )
-    shares = [_times(found.get(place)) for place in places]
-    if any(shares):
-        rows.append(["**HashStagram ÷ best peer**", *shares])
+    for name in _own(results):
+        found = {ratio.place: ratio for ratio in ratios(results, name)}
+        shares = [_times(found.get(place)) for place in places]
+        if any(shares):
+            rows.append([f"**{PEERS[name].title} ÷ best peer**", *shares])
     head = [model, *(f"{place.width} px, c={place.connections}" for place in places)]
     return "Photos a second:\n\n" + table(head, rows)
 
@@ -71,10 +77,14 @@ def _times(ratio: Ratio | None) -> str:
 
 def _ours(results: Results) -> str:
     """Latency of ours, and beside the lowest of any peer."""
+    return "\n\n".join(filter(None, (_latencies(results, name) for name in _own(results))))
+
+
+def _latencies(results: Results, name: str) -> str:
     best = results.best()
     rows = []
-    for ratio in ratios(results):
-        own, place = best[ratio.place, "ours"], ratio.place
+    for ratio in ratios(results, name):
+        own, place = best[ratio.place, name], ratio.place
         rows.append(
             [
                 f"{place.model}, {place.width} px, c={place.connections}",
@@ -82,8 +92,8 @@ def _ours(results: Results) -> str:
                 *(f"{ratio.p50:.2f}", f"{ratio.p99:.2f}", _errors(results, place)),
             ]
         )
-    head = ["HashStagram", "p50 ms", "p99 ms", "p50 ÷ lowest peer's", "p99 ÷", "errors, all"]
-    return "Time to an answer:\n\n" + table(head, rows) if rows else ""
+    columns = ["p50 ms", "p99 ms", "p50 ÷ lowest peer's", "p99 ÷", "errors, all"]
+    return "Time to an answer:\n\n" + table([PEERS[name].title, *columns], rows) if rows else ""
 
 
 def _errors(results: Results, place: Place) -> str:
