@@ -96,7 +96,7 @@ def bodies(archive: Path, megabytes: int) -> dict[str, Any]:
             "answers": sent,
             "growth_mb": {name: round(grown, 1) for name, grown in growth.items()},
             "growth_of_all_mb": round(sum(growth.values()), 1),
-            "files_left": len(list(Path(front.tmp).glob("nginx-*/*"))),
+            "files_left": sum(path.is_file() for path in Path(front.tmp).glob("*/*")),
         }
 
 
