@@ -115,6 +115,7 @@ class Campaign:
             target = wrk.Target(service.url, bodies[width], service.peer.headers)
             if not rates:
                 target.load(*WARM_UP)
+            service.settle()
             seconds = self.plan.duration(connections, rates.get(width, 0.0))
             load, memory = target.watched(connections, seconds, service.memory)
             rates[width], most = load.requests_per_s, max(most, memory)

@@ -16,6 +16,8 @@ from benchmarks.peers.textbook import Tag
 from serving.instance import ROOT
 
 START_TIMEOUT = 120.0  # seconds to the first answer
+SETTLE_TIMEOUT = 30.0  # seconds until nothing is left of a load
+PAUSE = 0.2  # seconds between two looks at that
 STOP_TIMEOUT = 20.0  # seconds from SIGTERM to SIGKILL
 _MARK = "HASHSTAGRAM_PEER_FOLDER"  # of Setting; all descendants inherit it
 
@@ -96,6 +98,25 @@ class Service:
         except (requests.RequestException, ValueError, KeyError, IndexError, TypeError) as err:
             raise ServiceError(f"no good answer: {err}") from err
         return hashtags
+
+    def settle(self) -> None:
+        """Wait until it is done with what callers who have left still had in its queues.
+
+        While it works at photos it takes a core or more. Half a minute at most.
+        """
+        deadline = time.monotonic() + SETTLE_TIMEOUT
+        before, now = 0.0, self._busy()
+        while now - before > PAUSE / 2 and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+            before, now = now, self._busy()
+
+    def _busy(self) -> float:
+        """Seconds of processor time that its processes have taken."""
+        total = 0.0
+        for process in self.family():
+            with suppress(psutil.Error):
+                total += sum(process.cpu_times()[:2])
+        return total
 
     def memory(self) -> int:
         """Bytes that all its processes take together: PSS, where shared pages count once."""
