@@ -257,8 +257,10 @@ def test_a_small_body_is_sent(alone: Alone, size: int) -> None:
 
 def test_a_large_body_lies_in_the_spool_until_it_is_answered(alone: Alone) -> None:
     photo = os.urandom(3_000_000)
-    assert alone.post(data=photo).ok
-    [(*_, headers, body)] = alone.asked
+    assert alone.post(f"{PREDICT}/1.0?k=2", data=photo, headers={"X-Top-K": "3"}).ok
+    [(_, path, headers, body)] = alone.asked
+    assert path == f"{PREDICT}/1.0"
+    assert (headers["x-query"], headers["x-top-k"]) == ("k=2", "3")
     assert (body, headers["content-length"]) == (photo, "0")
     file = Path(headers["x-body-file"])
     assert file.parent == Path(alone.front.tmp) / "spool"
@@ -405,6 +407,7 @@ HIDDEN = (
     *("/predictions/hashtags/../../models", "/invocations", "/v1/models/hashtags:predict"),
     *("/models/hashtags/invoke", "/wfpredict/x", "/_error", "/_key", "/predictions/hashtags/x"),
     *("/explanations/other", "/.run/server.json", "/nginx.conf", "//models", "/healthz/"),
+    *("/_spooled/predictions/hashtags", "/_spooled/etc/hostname", "/spool/0000000001"),
 )
 
 
