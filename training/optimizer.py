@@ -13,6 +13,8 @@ from hashstagram.model import split_head
 from training.config import FinetuneConfig
 from training.harrison import DataError
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 def parameter_groups(model: nn.Module, stage: FinetuneConfig) -> list[dict[str, Any]]:
     """The head at full learning rate, the backbone below it; no decay on biases and norms."""
@@ -52,9 +54,6 @@ def cosine_schedule(optimizer: Optimizer, steps: int) -> LambdaLR:
         return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
 
     return LambdaLR(optimizer, scale)
-
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def running_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -112,18 +112,18 @@ class Service:
 
     def _busy(self) -> float:
         """Seconds of processor time that its processes have taken."""
-        total = 0.0
-        for process in self.family():
-            with suppress(psutil.Error):
-                total += sum(process.cpu_times()[:2])
-        return total
+        return self._sum(lambda process: sum(process.cpu_times()[:2]))
 
     def memory(self) -> int:
         """Bytes that all its processes take together: PSS, where shared pages count once."""
-        total = 0
+        return int(self._sum(lambda process: process.memory_full_info().pss))
+
+    def _sum(self, figure: Callable[[psutil.Process], float]) -> float:
+        """A figure of all its processes together; those that end meanwhile have none."""
+        total = 0.0
         for process in self.family():
             with suppress(psutil.Error):
-                total += process.memory_full_info().pss
+                total += figure(process)
         return total
 
     def family(self) -> list[psutil.Process]:

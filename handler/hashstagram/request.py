@@ -90,12 +90,12 @@ def photo_bytes(photo: Photo) -> bytes:
 
 
 def _body(row: Mapping[str, Any], headers: Mapping[str, str]) -> Body:
-    body = row.get("body")
     if "x-body-file" in headers:
-        body = read_body(headers["x-body-file"])
-    elif "x-content-type" not in headers or not isinstance(body, bytes | bytearray):
-        return Body.of_row(row, headers.get("content-type", ""))
-    return Body.parse(body, headers.get("x-content-type", ""))
+        return Body.parse(read_body(headers["x-body-file"]), headers.get("x-content-type", ""))
+    body = row.get("body")
+    if "x-content-type" in headers and isinstance(body, bytes | bytearray):
+        return Body.parse(body, headers["x-content-type"])
+    return Body.of_row(row, headers.get("content-type", ""))
 
 
 def _query(query: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from hashstagram.bundle import Bundle
-from hashstagram.spool import FOLDER
 from serving.front import Front
 from serving.instance import Instance
 from serving.nginx import find_nginx
@@ -46,18 +45,8 @@ def served_bundle(archive: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def spool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the instance finds bodies that a front, or a test in its place, has left."""
-    return tmp_path_factory.mktemp("spool")
-
-
-@pytest.fixture(scope="session")
-def instance(
-    archive: Path, spool: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Instance]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv(FOLDER, str(spool))
-        instance = Instance.start(archive, tmp_path_factory.mktemp("run") / "torchserve")
+def instance(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    instance = Instance.start(archive, tmp_path_factory.mktemp("run") / "torchserve")
     yield instance
     instance.stop()
 

@@ -4,16 +4,18 @@ import asyncio
 import itertools
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 import requests
+import yaml
 
 from benchmarks.reliability.load import Answer, steadily
 from benchmarks.reliability.stage import processes, workers
@@ -22,13 +24,14 @@ from serving.front import NAMES, Front
 from serving.gate import Gate
 from serving.instance import Instance, ready_workers
 from serving.readiness import WORKERS
+from tests.conftest import ROOT
 from tests.serving.test_metrics import scrape
 
 pytestmark = pytest.mark.serving
 
 PREDICT = "/predictions/hashtags"
 CLIENTS = 6
-BATCH = 4  # handler/model-config.yaml
+BATCH = yaml.safe_load((ROOT / "handler" / "model-config.yaml").read_text())["batchSize"]
 READY = 120.0  # seconds
 
 
@@ -60,11 +63,12 @@ def test_the_library_is_answered_like_at_torchserve_itself(
         assert direct.recommend(jpeg).hashtags == answer.hashtags
 
 
-def test_every_form_of_request_passes(front: Front, jpeg: bytes) -> None:
-    url = front.url + PREDICT
-    field = {"image": ("my.jpg", jpeg, "image/jpeg")}
+@pytest.mark.parametrize("more", [0, 300_000], ids=["sent", "by a file"])
+def test_every_form_of_request_passes(front: Front, jpeg: bytes, more: int) -> None:
+    url, photo = front.url + PREDICT, jpeg + bytes(more)
+    field = {"image": ("my.jpg", photo, "image/jpeg")}
     answers = [
-        requests.put(f"{url}?k=3", data=jpeg, timeout=60),
+        requests.put(f"{url}?k=3", data=photo, timeout=60),
         requests.post(url, files=field, data={"k": "3"}, timeout=60),
         requests.post(url, files=field, headers={"X-Top-K": "3"}, timeout=60),
     ]
@@ -131,15 +135,23 @@ def test_nobody_works_for_callers_who_have_left(
             each.get('hashstagram_errors_totalreason="AbandonedError",', 0) for each in series
         )
 
-    def leave(_: int) -> None:
-        with suppress(requests.Timeout):
-            requests.put(front.url + PREDICT, data=slow_photo, timeout=1)
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(slow_photo)}\r\n\r\n"
+    server = urlsplit(front.url)
+
+    def send(_: int) -> socket.socket:
+        caller = socket.create_connection((server.hostname, server.port), 60)
+        caller.sendall(head.encode() + slow_photo)
+        return caller
 
     before = abandoned()
-    with ThreadPoolExecutor(40) as pool:
-        list(pool.map(leave, range(40)))
+    with ThreadPoolExecutor(60) as pool:
+        callers = list(pool.map(send, range(60)))
+        # The workers have read one batch each; what waits beyond these still lies in the spool.
+        wait(lambda: sum(map(front.in_flight, front.instances)) > len(NAMES) * WORKERS * BATCH)
+    for caller in callers:
+        caller.close()
+    wait(lambda: abandoned() > before)
     assert requests.put(front.url + PREDICT, data=jpeg, timeout=60).ok
-    wait(lambda: abandoned() > before, 30)
 
 
 def test_only_loopback_hears_us(front: Front) -> None:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,7 @@ Post = Callable[..., requests.Response]
 
 
 @pytest.fixture
-def post(instance: Instance, spool: Path) -> Post:
-    """Ask the instance, as our front does where the headers are `through_front`'s."""
-    turn = count()
-
+def post(instance: Instance) -> Post:
     def post(
         data: Any = None,
         *,
@@ -38,10 +34,6 @@ def post(instance: Instance, spool: Path) -> Post:
         **options: Any,
     ) -> requests.Response:
         sent = {"Authorization": f"Bearer {instance.key('inference')}"} | (headers or {})
-        if "X-Content-Type" in sent:
-            file = spool / str(next(turn))
-            file.write_bytes(data.encode() if isinstance(data, str) else data)
-            data, sent["X-Body-File"] = None, str(file)
         return requests.post(
             instance.inference + path, data=data, headers=sent, timeout=30, **options
         )
@@ -124,7 +116,7 @@ def test_k_and_threshold_everywhere(post: Post, jpeg: bytes) -> None:
 
 
 def through_front(content_type: str, **headers: str) -> dict[str, str]:
-    """The headers that our front sends; TorchServe's own decoders see no body."""
+    """The headers that our front sends, so that TorchServe's own decoders see no body."""
     return {
         "Content-Type": "application/octet-stream",
         "X-Content-Type": content_type,
