@@ -1,5 +1,6 @@
 """The index of training photos, and the scores that it and the calibration change."""
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from hashstagram.calibration import Calibration
 from hashstagram.errors import InvalidBundleError
-from hashstagram.neighbours import Neighbours, NeighboursConfig
+from hashstagram.neighbours import Neighbours, NeighboursConfig, in_eight_bits
 
 
 @pytest.fixture
@@ -44,6 +45,21 @@ def test_what_is_saved_votes_the_same(index: Neighbours, tmp_path: Path, compact
         read.vote(photos, voting), index.vote(photos, voting), atol=1e-2, rtol=0
     )
     assert torch.equal(read.digests, index.digests)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["from-compact", "from-expanded"])
+@pytest.mark.parametrize("compact", [True, False], ids=["compact", "expanded"])
+def test_what_was_loaded_can_be_saved_again(
+    index: Neighbours, tmp_path: Path, before: bool, compact: bool
+) -> None:
+    index = replace(index, embeddings=in_eight_bits(index.embeddings))  # loses nothing then
+    index.save(tmp_path / "index.safetensors", compact=before)
+    read = Neighbours.load(tmp_path / "index.safetensors", num_tags=3)
+    read.save(tmp_path / "again.safetensors", compact=compact)
+    again = Neighbours.load(tmp_path / "again.safetensors", num_tags=3)
+    for field in fields(Neighbours):
+        saved, first = getattr(again, field.name), getattr(index, field.name)
+        torch.testing.assert_close(saved, first, msg=field.name)
 
 
 @pytest.mark.parametrize("spoil", ["gone", "broken", "other tags"])

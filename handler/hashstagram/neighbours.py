@@ -88,7 +88,9 @@ class Neighbours:
             compact: embeddings in eight bits, and of the targets the true ones; otherwise all as
                 it is used, so that processes can share it.
         """
-        save_file(self._compact() if compact else self._expanded(), path)
+        stored = self._compact() if compact else self._expanded()
+        # What was loaded may be a view, and safetensors takes whole tensors only.
+        save_file({name: tensor.contiguous() for name, tensor in stored.items()}, path)
         path.chmod(0o644)  # safetensors leaves it to its owner alone
 
     def _compact(self) -> dict[str, Tensor]:
@@ -96,7 +98,7 @@ class Neighbours:
         photos, tags = self.targets.nonzero(as_tuple=True)
         return {
             "mean": self.mean.half(),
-            "projection": self.projection.half().contiguous(),
+            "projection": self.projection.half(),
             "embeddings": (self.embeddings / step).round().to(torch.int8),
             "step": step.reshape(1),
             "tags": tags.to(torch.int16),
@@ -107,7 +109,7 @@ class Neighbours:
     def _expanded(self) -> dict[str, Tensor]:
         return {
             "mean": self.mean,
-            "projection": self.projection.contiguous(),
+            "projection": self.projection,
             "transposed": self._transposed,
             "targets": self.targets,
             "digests": self.digests,
