@@ -8,7 +8,13 @@ from PIL import Image
 from hashstagram.transforms import TransformConfig
 from hashstagram.vocabulary import Vocabulary
 from training import evaluate, train
-from training.dataset import TaggedImageDataset, training_photos
+from training.dataset import (
+    UNKNOWN,
+    UNSURE,
+    TaggedImageDataset,
+    partial_targets,
+    training_photos,
+)
 from training.photoset import Photo, folder_leak
 from training.prepare import open_photoset
 
@@ -70,6 +76,19 @@ def test_a_photo_is_the_same_item_wherever_it_lies(tmp_path: Path, jpeg: bytes) 
     (one, labels), (other, labels_too) = dataset[0], dataset[1]
     assert torch.equal(one, other)
     assert torch.equal(labels, labels_too)
+
+
+def test_targets_say_what_they_do_not_know() -> None:
+    photos = [
+        Photo(Path("a"), ("sky",), "1", "train", unsure=("sea", "sky", "car")),
+        Photo(Path("b"), ("sea",), "2", "train"),
+    ]
+    known, vocabulary = (
+        Vocabulary(("sky", "sea", "car", "dog")),
+        Vocabulary(("cat", *"x", "sea", "sky")),
+    )
+    targets = partial_targets(photos, known, vocabulary)
+    assert targets.tolist() == [[UNKNOWN, UNKNOWN, UNSURE, 1], [UNKNOWN, UNKNOWN, 1, 0]]
 
 
 def test_nothing_is_unknown_where_there_is_one_set(harrison_root: Path) -> None:

@@ -15,7 +15,7 @@ from tests.test_checkpoint import assert_same, start, wait_for_a_change
 from training import prepare, train
 from training.checkpoint import CHECKPOINT
 from training.config import LossConfig
-from training.dataset import partial_targets
+from training.dataset import UNSURE, partial_targets
 from training.descriptions import read_descriptions, soft_targets, word_targets
 from training.harrison import DataError
 from training.loss import network_loss, partial_loss
@@ -132,8 +132,10 @@ def test_tags_are_softened_by_what_stands_for_them() -> None:
             partial_targets(photos[5:], vocabulary, vocabulary),
         ]
     )
+    targets[1, 1] = UNSURE
     softened = soft_targets(photos, targets, vocabulary)
     assert softened[0].tolist() == [1, 1, -1]
+    assert softened[1].tolist() == [1, UNSURE, -1]
     assert softened[5].tolist() == [0, 0.25, 1]  # half the sentences, and not among its tags
     assert softened[6].tolist() == [0, 1, 0]
 

@@ -66,6 +66,8 @@ def test_missing_and_broken_images_are_left_out(
         ("vocab_index.txt", "sky 0\n", "tags that vocab_index.txt does not have"),
         ("vocab_index.txt", "sky\n", "line 1: expected a tag and its index"),
         ("vocab_index.txt", "sky 0\nnight 2\n", "without a gap"),
+        ("unsure_list.txt", "sky\n", "160 lines and unsure_list.txt 1; .* one line for each photo"),
+        ("unsure_list.txt", 160 * "sea\n", "unsure_list.txt uses 1 tags .* such as 'sea'"),
     ],
 )
 def test_broken_label_files_are_named(
@@ -79,6 +81,16 @@ def test_broken_label_files_are_named(
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=message):
         read_harrison(tmp_path)
+
+
+def test_unsure_tags_are_optional_and_lines_may_be_empty(
+    harrison_root: Path, tmp_path: Path
+) -> None:
+    for path in harrison_root.glob("*.txt"):
+        (tmp_path / path.name).write_text(path.read_text())
+    assert read_harrison(tmp_path).unsure == ((),) * 160
+    (tmp_path / "unsure_list.txt").write_text("grass  night grass\n" + 159 * "\n")
+    assert read_harrison(tmp_path).unsure == (("grass", "night"), *((),) * 159)
 
 
 def test_a_wrong_path_is_explained(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from training.config import LossConfig
+from training.dataset import UNSURE
 from training.loss import partial_loss
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5, 3.0], [0.0, 1.0, -2.0, 0.3]])
@@ -86,6 +87,22 @@ def test_smoothing_spreads_the_truth_over_the_known_tags(config: LossConfig) -> 
     torch.testing.assert_close(
         partial_loss(LOGITS, TARGETS, replace(config, label_smoothing=0.1)),
         partial_loss(LOGITS, smoothed, config),
+    )
+
+
+@every_loss
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_an_unsure_tag_counts_nothing_whatever_unknown_ones_count(
+    config: LossConfig, smoothing: float
+) -> None:
+    config = replace(config, unknown_weight=0.5, label_smoothing=smoothing)
+    targets = TARGETS.clone()
+    targets[:, 3] = UNSURE
+    logits = LOGITS.clone()
+    logits[:, 3] = 30.0  # as sure of it as can be
+    torch.testing.assert_close(
+        partial_loss(logits, targets, config),
+        partial_loss(LOGITS[:, :3], TARGETS[:, :3], config),
     )
 
 

@@ -1,10 +1,12 @@
 import json
 import tarfile
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hashstagram.vocabulary import Vocabulary
 from training.harrison import DataError, read_harrison
 from training.photoset import SEEDS, Photo, PhotoSet, folder_leak, split_of
 
@@ -42,6 +44,17 @@ def test_a_manifest_out_of_form_is_to_be_written_again(
     (tmp_path / "manifest.jsonl").write_text(json.dumps(fields) + "\n")
     with pytest.raises(DataError, match=r"manifest\.jsonl cannot be read, prepare the set again"):
         PhotoSet.load(tmp_path)
+
+
+def test_a_manifest_keeps_unsure_tags_and_need_not_have_them(tmp_path: Path) -> None:
+    photo = Photo(tmp_path / "a.jpg", ("sky",), "0123", "train", unsure=("sea",))
+    photoset = PhotoSet(tmp_path.name, Vocabulary(("sky", "sea")), (photo,))
+    photoset.save(tmp_path)
+    assert PhotoSet.load(tmp_path) == photoset
+    fields = json.loads((tmp_path / "manifest.jsonl").read_text())
+    del fields["unsure"]  # as it was written before there were any
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(fields) + "\n")
+    assert PhotoSet.load(tmp_path).photos == (replace(photo, unsure=()),)
 
 
 def test_the_folder_yardstick() -> None:

@@ -184,6 +184,21 @@ def test_bait_is_left_out_of_harrison_on_request(harrison_root: Path, tmp_path: 
     assert {len(photo.tags) for photo in photoset.photos} == {1}
 
 
+def test_what_one_row_says_is_not_unsure(harrison_root: Path, tmp_path: Path) -> None:
+    root = copy_of(harrison_root, tmp_path / "colours", without=REST)
+    rows = {"data_list.txt": "colours/000.jpg", "tag_list.txt": "grass", "unsure_list.txt": "sky"}
+    (root / "unsure_list.txt").write_text("sky grass night likeforlike \n" + 79 * "\n")
+    for name, line in rows.items():  # the first photo, which has "sky" and "photo", once more
+        with (root / name).open("a") as file:
+            file.write(f"{line}\n")
+    with (root / "vocab_index.txt").open("a") as file:
+        file.write("likeforlike 5\n")
+    first, second = prepare_harrison(root, keep_bait=False).photoset.photos[:2]
+    assert first.tags == ("sky", "photo", "grass")
+    assert first.unsure == ("night",)
+    assert second.unsure == ()
+
+
 def test_no_progress_bar_where_nobody_looks(
     harrison_root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,7 +76,7 @@ def run_key(config: TrainConfig, weights: str | Sequence[str], photos: Sequence[
     Tuning comes after training, and may be done again in another way.
     """
     trained = replace(config, tuning=TuningConfig())
-    seen = [[photo.digest, photo.tags, photo.descriptions] for photo in photos]
+    seen = [[photo.digest, photo.tags, photo.descriptions, *photo.unsure] for photo in photos]
     asked = [asdict(trained), str(weights), seen]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 

@@ -14,6 +14,10 @@ from training.augment import Transform
 from training.photoset import Photo, PhotoSet, Split
 from training.seed import seeded
 
+# What a target says where it is not from 0 to 1.
+UNKNOWN = -1.0  # the photo's set does not speak about the tag
+UNSURE = -2.0  # the set does, but not about this photo: it may show the tag
+
 
 class TaggedImageDataset(Dataset[tuple[Tensor, Tensor]]):
     """Item i is (input (3, S, S), row i of the targets).
@@ -53,7 +57,7 @@ class TaggedImageDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 def partial_targets(photos: Sequence[Photo], known: Vocabulary, vocabulary: Vocabulary) -> Tensor:
-    """Targets (photos, tags): 1 for a photo's tags, 0 for other known ones, -1 for unknown ones.
+    """Targets (photos, tags): 1 for a photo's tags, 0 for other known ones; UNKNOWN, UNSURE.
 
     They are in half precision: large sets have many.
 
@@ -62,10 +66,11 @@ def partial_targets(photos: Sequence[Photo], known: Vocabulary, vocabulary: Voca
         known: the tags that this set speaks about.
         vocabulary: the model's tags.
     """
-    blank = torch.where(vocabulary.mask(known.tags), 0.0, -1.0).half()
+    blank = torch.where(vocabulary.mask(known.tags), 0.0, UNKNOWN).half()
     targets = blank.repeat(len(photos), 1)
     for target, photo in zip(targets, photos, strict=True):
-        target[[vocabulary.index[tag] for tag in photo.tags if tag in vocabulary.index]] = 1.0
+        for tags, value in ((photo.unsure, UNSURE), (photo.tags, 1.0)):
+            target[[vocabulary.index[tag] for tag in tags if tag in vocabulary.index]] = value
     return targets
 
 

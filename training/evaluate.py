@@ -231,7 +231,7 @@ def _divide(bundle: Path, photoset: PhotoSet) -> tuple[list[Photo], list[Photo]]
 
 
 def _labels(photos: Sequence[Photo], vocabulary: Vocabulary) -> Tensor:
-    return partial_targets(photos, vocabulary, vocabulary).bool()
+    return partial_targets(photos, vocabulary, vocabulary) == 1
 
 
 def _is_fresh(recommender: Recommender) -> bool:

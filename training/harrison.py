@@ -2,7 +2,8 @@
 
 data_list.txt has one relative image path a line, tag_list.txt the tags of the same line
 separated by blanks, vocab_index.txt a tag and its index a line (Park, Li, Kim 2016,
-arXiv 1605.05054).
+arXiv 1605.05054). A fourth file of ours, unsure_list.txt, may name for each line the tags that
+the photo may show although tag_list.txt does not say so.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from hashstagram.vocabulary import Vocabulary
 
 FILES = ("data_list.txt", "tag_list.txt", "vocab_index.txt")
+UNSURE_LIST = "unsure_list.txt"
 
 
 class DataError(ValueError):
@@ -24,32 +26,24 @@ class HarrisonLabels:
     paths: tuple[str, ...]
     tags: tuple[tuple[str, ...], ...]
     vocabulary: Vocabulary
+    unsure: tuple[tuple[str, ...], ...]
 
 
 def read_harrison(root: Path) -> HarrisonLabels:
-    """Read the three label files of a photo set.
+    """Read the label files of a photo set; without unsure_list.txt no tag is unsure.
 
     Raises:
         DataError: a file is missing, or the files do not fit each other.
     """
     _check_folder(root)
     paths = tuple(line.strip() for line in _lines(root / "data_list.txt"))
-    tags = tuple(tuple(dict.fromkeys(line.split())) for line in _lines(root / "tag_list.txt"))
     if not paths:
         raise DataError(f"{root / 'data_list.txt'} is empty")
-    if len(paths) != len(tags):
-        raise DataError(
-            f"{root}: data_list.txt has {len(paths)} lines and tag_list.txt {len(tags)}; "
-            "they must have one line for each photo"
-        )
     vocabulary = _vocabulary(root / "vocab_index.txt")
-    strange = {tag for row in tags for tag in row} - set(vocabulary.tags)
-    if strange:
-        raise DataError(
-            f"{root}: tag_list.txt uses {len(strange)} tags that vocab_index.txt does not have, "
-            f"such as {sorted(strange)[0]!r}"
-        )
-    return HarrisonLabels(paths, tags, vocabulary)
+    tags = _tags(root / "tag_list.txt", len(paths), vocabulary)
+    unsure_list = root / UNSURE_LIST
+    unsure = _tags(unsure_list, len(paths), vocabulary) if unsure_list.is_file() else None
+    return HarrisonLabels(paths, tags, vocabulary, unsure or ((),) * len(paths))
 
 
 def find_image(root: Path, path: str) -> Path:
@@ -79,6 +73,23 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as err:
         raise DataError(f"{path} cannot be read: {err}") from err
+
+
+def _tags(path: Path, photos: int, vocabulary: Vocabulary) -> tuple[tuple[str, ...], ...]:
+    """The distinct tags of each photo's line."""
+    tags = tuple(tuple(dict.fromkeys(line.split())) for line in _lines(path))
+    if len(tags) != photos:
+        raise DataError(
+            f"{path.parent}: data_list.txt has {photos} lines and {path.name} {len(tags)}; "
+            "they must have one line for each photo"
+        )
+    strange = {tag for row in tags for tag in row} - vocabulary.index.keys()
+    if strange:
+        raise DataError(
+            f"{path.parent}: {path.name} uses {len(strange)} tags that vocab_index.txt does not "
+            f"have, such as {min(strange)!r}"
+        )
+    return tags
 
 
 def _vocabulary(path: Path) -> Vocabulary:

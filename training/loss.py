@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.config import LossConfig
+from training.dataset import UNSURE
 
 
 def network_loss(
@@ -38,15 +39,16 @@ def partial_loss(logits: Tensor, targets: Tensor, config: LossConfig) -> Tensor:
 
     Args:
         logits: (N, tags).
-        targets: (N, tags); 1 a photo's tag, 0 another one that its set knows, -1 unknown; what
-            lies between 0 and 1 is how sure a tag is.
+        targets: (N, tags); 1 a photo's tag, 0 another one that its set knows; what lies between
+            is how sure a tag is. UNKNOWN ones count unknown_weight, UNSURE ones nothing.
         config: which loss; softmax follows Mahajan et al. 2018, arXiv 1805.00932.
     """
     weights = torch.where(targets < 0, config.unknown_weight, 1.0)
+    weights = weights.masked_fill(targets == UNSURE, 0.0)
     truth = _smoothed(targets, config.label_smoothing)
     if config.name == "softmax":
-        # exp(log w) scales an unknown tag's share of the softmax's denominator by w.
-        log_probability = (logits + weights.clamp(min=1e-9).log()).log_softmax(dim=1)
+        # exp(log w) scales a tag's share of the softmax's denominator by w, but log 0 is no number.
+        log_probability = (logits + weights.clamp(min=1e-30).log()).log_softmax(dim=1)
         shares = truth / truth.sum(dim=1, keepdim=True).clamp(min=1e-9)
         return -(shares * log_probability).sum(dim=1)
     if config.name == "asymmetric":

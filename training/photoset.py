@@ -35,6 +35,7 @@ class Photo:
         group: the same for near-duplicates, which share a split: the digest of one of them.
             Its own digest by default, for a photo that no other is like.
         descriptions: sentences about it, if somebody wrote some; see training.descriptions.
+        unsure: tags that it may show although it is not tagged with them: they are no negatives.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Photo:
     split: Split
     group: str = ""
     descriptions: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Make a photo without a group the only one of its own."""
@@ -53,7 +55,8 @@ class Photo:
 class PhotoSet:
     """Photos that were tagged with one vocabulary.
 
-    A tag of the vocabulary that a photo lacks is a negative; a tag outside it says nothing.
+    A tag of the vocabulary that a photo lacks is a negative, unless it is unsure; a tag outside
+    it says nothing.
     """
 
     name: str
@@ -95,8 +98,8 @@ def _photo(root: Path, fields: dict[str, Any]) -> Photo:
     if split not in SPLITS:
         raise ValueError(f"no split is called {split!r}")
     path, tags = root / fields["path"], tuple(fields["tags"])
-    descriptions = tuple(fields.get("descriptions", ()))
-    return Photo(path, tags, fields["digest"], split, fields["group"], descriptions)
+    descriptions, unsure = (tuple(fields.get(name, ())) for name in ("descriptions", "unsure"))
+    return Photo(path, tags, fields["digest"], split, fields["group"], descriptions, unsure)
 
 
 def split_of(path: Path, seed: int = 0) -> Split:

@@ -40,13 +40,14 @@ _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Invalid JPEG file
 class Row:
     """A line of the labels: the image's name there, the file that should be it, its tags.
 
-    And what people wrote about it, if they did.
+    And what people wrote about it, if they did, and the tags that it may have besides.
     """
 
     name: str
     image: Path
     tags: tuple[str, ...]
     descriptions: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ def prepare_harrison(
             find_image(root, path),
             tuple(tag for tag in tags if tag not in dropped),
             described.get(path, ()),
+            tuple(tag for tag in unsure if tag not in dropped),
         )
-        for path, tags in zip(labels.paths, labels.tags, strict=True)
+        for path, tags, unsure in zip(labels.paths, labels.tags, labels.unsure, strict=True)
     ]
     return _prepare(root, _merged(rows), vocabulary, seed)
 
@@ -152,13 +154,13 @@ def _prepare_posts(
 
 
 def _merged(rows: Sequence[Row], out_of_form: int = 0) -> list[Row]:
-    """A row for each image file, with the tags of all its rows."""
+    """A row for each image file, with the tags of all its rows; what one has is not unsure."""
     merged: dict[Path, Row] = {}
     for row in rows:
-        first = merged.setdefault(row.image, row)
-        if first is not row:
-            tags = tuple(dict.fromkeys((*first.tags, *row.tags)))
-            merged[row.image] = replace(first, tags=tags)
+        first = merged.get(row.image, replace(row, tags=(), unsure=()))
+        tags = tuple(dict.fromkeys((*first.tags, *row.tags)))
+        unsure = dict.fromkeys(tag for tag in (*first.unsure, *row.unsure) if tag not in tags)
+        merged[row.image] = replace(first, tags=tags, unsure=tuple(unsure))
     joined = len(rows) - len(merged)
     reasons = {"out of form": out_of_form, "joined to an earlier row of the same image": joined}
     _account("rows", len(rows) + out_of_form, reasons)
@@ -238,7 +240,14 @@ def _look_at(row: Row) -> tuple[Photo, Look] | str:
         return f"{row.name}: {str(err).partition('. ')[0].rstrip('.')}"
     except OSError as err:
         return f"{row.name}: {err.strerror}"
-    photo = Photo(row.image, row.tags, digest_of(data), "train", descriptions=row.descriptions)
+    photo = Photo(
+        row.image,
+        row.tags,
+        digest_of(data),
+        "train",
+        descriptions=row.descriptions,
+        unsure=row.unsure,
+    )
     return photo, look_of(image)
 
 

@@ -138,7 +138,7 @@ def _validation(
 ) -> Validation:
     photos = photoset.split("val")
     embeddings = embed(recommender, photos)
-    targets = partial_targets(photos, photoset.vocabulary, photoset.vocabulary).bool()
+    targets = partial_targets(photos, photoset.vocabulary, photoset.vocabulary) == 1
     scores = recommender.raw_scores(embeddings)
     return Validation(photoset, targets, scores, index.vote(embeddings, voting))
 
