@@ -14,7 +14,7 @@ from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
 from tests.test_pipeline import CONFIG
 from training import train
-from training.classes import read_off
+from training.classes import NAMES, classes_of, expand, read_off
 from training.config import LossConfig
 from training.loss import network_loss, partial_loss
 
@@ -31,7 +31,57 @@ def test_the_table_names_imagenets_classes_and_leaves_taught_tags_alone() -> Non
     classes = read_off(Vocabulary(("cat", "beach")))
     assert classes.count == 1000
     assert "cat" not in classes.tags
+    assert "beach" not in classes.tags
     assert classes.tags["pizza"] == (963,)
+    assert {"cat", "beach"} <= classes_of().keys()
+
+
+def test_no_two_classes_share_a_name() -> None:
+    assert len(set(NAMES)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("entries", "classes"),
+    [
+        (["crane bird", "crane"], {134, 517}),
+        (["Cardigan"], {264}),
+        (["cardigan"], {474}),
+        (["tabby .. Egyptian cat"], {281, 282, 283, 284, 285}),
+        (["#cat", "lion"], {281, 285, 291}),
+        (["#both"], {281, 285, 151}),
+    ],
+)
+def test_a_row_holds_classes_runs_of_them_and_other_rows(
+    entries: list[str], classes: set[int]
+) -> None:
+    table = {"cat": ["tabby", "Egyptian cat"], "both": ["#cat", "Chihuahua"]}
+    assert expand(entries, table) == classes
+
+
+@pytest.mark.parametrize("entry", ["tabbi", "#mouse", "tabby .. lyon", "lion .. tabby"])
+def test_a_row_that_names_nothing_is_refused(entry: str) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        expand([entry], {"cat": ["tabby"]})
+
+
+@pytest.mark.parametrize(
+    ("tag", "is_one", "is_none"),
+    [
+        ("dog", "pug", "timber wolf"),
+        ("bird", "king penguin", "electric ray"),
+        ("wildlife", "bald eagle", "pug"),
+        ("airplane", "airliner", "plane"),  # the carpenter's
+        ("insect", "ladybug", "scorpion"),
+        ("wedding", "groom", "broom"),
+        ("corgi", "Cardigan", "cardigan"),
+        ("cardigan", "cardigan", "Cardigan"),
+        ("fish", "goldfish", "starfish"),
+        ("fruit", "Granny Smith", "cucumber"),
+    ],
+)
+def test_the_table_knows_what_is_what(tag: str, is_one: str, is_none: str) -> None:
+    assert NAMES.index(is_one) in classes_of()[tag]
+    assert NAMES.index(is_none) not in classes_of()[tag]
 
 
 def test_what_was_known_is_held_where_it_was() -> None:

@@ -1,6 +1,7 @@
 """The classes that the backbone was pretrained on: tags read off them, and how they are kept."""
 
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,45 @@ from hashstagram.vocabulary import Vocabulary
 
 TABLE = Path(__file__).with_name("classes.toml")
 
+# Every network of torchvision's, and EfficientNet-Lite, has the classes in this order. No two share
+# a name: "crane" is the machine and "crane bird" the bird, "cardigan" is worn, "Cardigan" barks.
+NAMES: tuple[str, ...] = tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
+
 
 def read_off(taught: Vocabulary) -> PretrainedClasses:
     """The tags of classes.toml that are not taught, by ImageNet's 1,000 classes."""
-    # Every network of torchvision's, and EfficientNet-Lite, has them in this order.
-    names = MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]
+    tags = {tag: classes for tag, classes in classes_of().items() if tag not in taught.index}
+    return PretrainedClasses(len(NAMES), tags)
+
+
+@cache
+def classes_of() -> dict[str, tuple[int, ...]]:
+    """Each tag of classes.toml and its classes, taught or not."""
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    tags = {
-        tag: tuple(names.index(name) for name in classes)
-        for tag, classes in table.items()
-        if tag not in taught.index
-    }
-    return PretrainedClasses(len(names), tags)
+    return {tag: tuple(sorted(expand(entries, table))) for tag, entries in table.items()}
+
+
+def expand(entries: list[str], table: dict[str, list[str]]) -> set[int]:
+    """The classes that a row of the table stands for.
+
+    Args:
+        entries: "tabby", a class; "tabby .. lion", those from one to another; "#cat", a tag's.
+        table: the rows of all tags.
+
+    Raises:
+        ValueError, KeyError: there is no such class, or no such tag.
+    """
+    classes: set[int] = set()
+    for entry in entries:
+        if entry.startswith("#"):
+            classes |= expand(table[entry.removeprefix("#")], table)
+        else:
+            first, _, last = entry.partition(" .. ")
+            run = range(NAMES.index(first), NAMES.index(last or first) + 1)
+            if not run:
+                raise ValueError(f"{entry!r} runs backwards")
+            classes.update(run)
+    return classes
 
 
 def save_class_targets(
