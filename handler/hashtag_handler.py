@@ -173,9 +173,10 @@ class HashtagHandler:
 
     def _count(self, requests: Sequence[Asked], results: Sequence[Result]) -> None:
         self.metrics.batch(len(requests))
+        ranking = self.predictor.ranking
         scores = [result for result in results if isinstance(result, np.ndarray)]
-        abstained = sum(self.predictor.ranking.abstains(each) for each in scores)
-        self.metrics.answered([float(each.max()) for each in scores], abstained)
+        best = [ranking.top(photo, k=1)[0].score for photo in scores]
+        self.metrics.answered(best, sum(score < ranking.abstain_below for score in best))
         self.metrics.refused(
             type(error).__name__
             for error in (*requests, *results)
@@ -230,7 +231,7 @@ class HashtagHandler:
         )
         return {
             "hashtags": [{"tag": h.tag, "score": round(h.score, 4)} for h in best],
-            "abstained": self.predictor.ranking.abstains(scores),
+            "abstained": self.predictor.ranking.abstains(scores, options.tag_filter),
         }
 
     def describe(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hashstagram.errors import UnsupportedImageError
 from hashstagram.predictor import Predictor
 from hashstagram.recommender import Recommender
 from hashstagram.tag_filter import TagFilter
+from hashstagram.usage import Usage
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,18 @@ def test_it_abstains_where_all_scores_are_low(bundle: Bundle, jpeg: bytes) -> No
         calibration = Calibration(abstain_below=bar)
         wary = Recommender(replace(bundle, config=replace(bundle.config, calibration=calibration)))
         assert wary.ranking.abstains(wary.scores(wary.preprocess(jpeg)[None])[0]) is abstains
+
+
+def test_it_abstains_by_what_is_answered(bundle: Bundle, jpeg: bytes) -> None:
+    """A tag that nobody writes, or that the caller excludes, is no reason to be sure."""
+    first, second, *_ = Recommender(bundle).recommend([jpeg])[0]
+    scores = Recommender(bundle).scores(Recommender(bundle).preprocess(jpeg)[None])[0]
+    bar = (first.score + second.score) / 2
+    wary = replace(Recommender(bundle).ranking, abstain_below=bar)
+    assert not wary.abstains(scores)
+    assert wary.abstains(scores, TagFilter(exclude=(first.tag,)))
+    shares = {tag: {tag: 0.0 if tag == first.tag else 1.0} for tag in bundle.vocabulary.tags}
+    assert replace(wary, usage=Usage.of(shares, bundle.vocabulary)).abstains(scores)
 
 
 def test_a_batch_answers_as_each_photo_alone(

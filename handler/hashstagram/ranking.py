@@ -26,7 +26,7 @@ class Ranking:
     Args:
         vocabulary: the model's tags.
         usage: where what is recommended are not these tags as they are.
-        abstain_below: a photo whose scores are all below has no hashtag worth recommending.
+        abstain_below: see `abstains`.
     """
 
     vocabulary: Vocabulary
@@ -38,9 +38,12 @@ class Ranking:
         """What is recommended."""
         return self.usage.hashtags if self.usage else self.vocabulary
 
-    def abstains(self, scores: npt.ArrayLike) -> bool:
-        """Whether one photo's scores (tags,) are all too low: its best hashtags are guesses."""
-        return bool(np.asarray(scores).max() < self.abstain_below)
+    def abstains(self, scores: npt.ArrayLike, tag_filter: TagFilter = NO_FILTER) -> bool:
+        """Whether none of the hashtags that one photo (tags,) may get reaches `abstain_below`.
+
+        What is answered are guesses then.
+        """
+        return not self.top(scores, k=1, threshold=self.abstain_below, tag_filter=tag_filter)
 
     def top(
         self,
