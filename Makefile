@@ -1,8 +1,8 @@
 # HashStagram's commands, for people and for CI. `make` alone lists them.
 
 PYTHON ?= python3
-# PyPI's torch brings CUDA. For the small install without it:
-#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# PyPI's torch brings CUDA. For the small install without it: the index of PyTorch's CPU wheels, which
+# PyTorch's "Get Started" page names.
 TORCH_INDEX ?=
 PHOTO ?=
 # make serve: ADDRESS:PORT; whether callers need a key (on, off; else when not on loopback);

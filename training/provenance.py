@@ -17,7 +17,7 @@ PACKAGES = ("torch", "torchvision", "accelerate", "numpy", "pillow")
 def provenance(config: TrainConfig, photosets: Sequence[PhotoSet]) -> dict[str, Any]:
     """The resolved configuration, the data by name and size, the versions; no path of a machine."""
     return {
-        "config": asdict(config),
+        "config": asdict(config) | {"weights": _without_folders(config.weights)},
         "data": {
             photoset.name: {split: len(photoset.split(split)) for split in SPLITS}
             for photoset in photosets
@@ -27,6 +27,13 @@ def provenance(config: TrainConfig, photosets: Sequence[PhotoSet]) -> dict[str, 
         "platform": f"{platform.system()} {platform.machine()}",
         "commit": _commit(),
     }
+
+
+def _without_folders(weights: str | list[str]) -> str | list[str]:
+    """Weights as they were asked for; of a file its name."""
+    if isinstance(weights, list):
+        return [str(_without_folders(one)) for one in weights]
+    return weights if "://" in weights else Path(weights).name
 
 
 def _commit() -> str | None:

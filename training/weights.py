@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from hashstagram.branches import Branches
+from hashstagram.branches import Branches, last_linear
 from hashstagram.efficientnet_lite import EFFICIENTNET_LITE
 from hashstagram.model import split_head
 from training.harrison import DataError
@@ -35,8 +35,8 @@ def load_backbone(
         model: the network, changed in place.
         architecture: its name; see ModelConfig.
         weights: for each of its networks, or one for all; see `find_source`.
-        classes: the network's last outputs that go on telling apart the weights' own classes; for
-            one network only.
+        classes: the last outputs that go on telling apart the weights' own classes; of several
+            networks, those of the last one whose weights tell so many apart.
         accept_noncommercial: take weights whose licence rules out commercial use, too.
 
     Returns:
@@ -45,6 +45,8 @@ def load_backbone(
     Raises:
         DataError: the weights are not to be had, do not fit, or their licence was not accepted.
     """
+    if classes and isinstance(model, Branches) and len(model.head) > 1:
+        raise DataError("keep_classes needs hidden = 0: the classes are linear in the features")
     names = architecture.split("+")
     asked = [weights] if isinstance(weights, str) else list(weights)
     asked = asked * len(names) if len(asked) == 1 else asked
@@ -57,10 +59,10 @@ def load_backbone(
     for source in sources:
         if source and source.noncommercial and not accept_noncommercial:
             raise DataError(
-                f"{source.url} may not be used commercially ({source.licence}), and neither may "
+                f"{source.origin} may not be used commercially ({source.licence}), and neither may "
                 "what is trained from it: say --accept-noncommercial if that is right for you"
             )
-    record = []
+    record, kept = [], False
     for index, (name, source) in enumerate(zip(names, sources, strict=True)):
         if source is None:
             continue
@@ -72,15 +74,22 @@ def load_backbone(
         )
         state = _of_branch(read_state(path), index)
         try:
-            state = _renamed(name, network, state)
+            state = _renamed(name, network, head, state)
             _load(network, head, state)
-            if classes:
-                _keep_classes(network, head, state, classes)
         except (RuntimeError, ValueError) as err:
             raise DataError(f"the weights {path.name} do not fit {name}: {err}") from err
-        origin = source.url if source.is_url else path.name
-        about = {"source": origin, "sha256": digest(path), "licence": source.licence}
+        about = {"source": source.origin, "sha256": digest(path), "licence": source.licence}
         record.append({"network": name, **about})
+        weight, bias = state.get(f"{head}.weight"), state.get(f"{head}.bias")
+        if classes and weight is not None and bias is not None and len(weight) == classes:
+            first = sum(model.widths[:index]) if isinstance(model, Branches) else 0
+            _keep_classes(last_linear(model)[1], first, weight, bias)
+            kept = True
+    if classes and not kept:
+        raise DataError(
+            f"keep_classes needs weights that tell {classes} classes apart; those of "
+            f"{architecture} do not"
+        )
     return record
 
 
@@ -131,10 +140,13 @@ def _of_branch(state: dict[str, Tensor], index: int) -> dict[str, Tensor]:
     return own or state
 
 
-def _renamed(name: str, network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _renamed(
+    name: str, network: nn.Module, head: str, state: dict[str, Tensor]
+) -> dict[str, Tensor]:
     """Weights under the names that torchvision's layers have today."""
     if name in EFFICIENTNET_LITE and "_conv_stem.weight" in state:  # ML Illustrated's names
-        return dict(zip(network.state_dict(), state.values(), strict=False))
+        body = [key for key in network.state_dict() if not key.startswith(head + ".")]
+        return dict(zip([*body, f"{head}.weight", f"{head}.bias"], state.values(), strict=False))
     if name.startswith("densenet"):  # layers had dots in their names before PyTorch 0.4
         old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
         return {old.sub(r"\1\2.", key): weight for key, weight in state.items()}
@@ -148,18 +160,16 @@ def _renamed(name: str, network: nn.Module, state: dict[str, Tensor]) -> dict[st
     return state
 
 
-def _keep_classes(network: nn.Module, head: str, state: Mapping[str, Tensor], classes: int) -> None:
-    """The weights' own head into the network's last outputs.
+def _keep_classes(head: nn.Linear, first: int, weight: Tensor, bias: Tensor) -> None:
+    """The weights' own head into the last outputs of a model's, from column `first` on.
 
-    Raises:
-        ValueError: they tell other classes apart, or come without a head.
+    What other networks see in the photo does not count there.
     """
-    for name, parameter in network.get_submodule(head).named_parameters():
-        kept = state.get(f"{head}.{name}")
-        if kept is None or len(kept) != classes:
-            raise ValueError(f"they do not tell {classes} classes apart: see {head}.{name}")
-        with torch.no_grad():
-            parameter[-classes:] = kept
+    classes, width = weight.shape
+    with torch.no_grad():
+        head.weight[-classes:] = 0
+        head.weight[-classes:, first : first + width] = weight
+        head.bias[-classes:] = bias
 
 
 def _load(network: nn.Module, head: str, state: Mapping[str, Tensor]) -> None:

@@ -37,8 +37,8 @@ class Branches(nn.Module):
         for network, name in zip(networks, self.heads, strict=True):
             network.set_submodule(name, nn.Identity())
         self.branches = nn.ModuleList(networks)
-        width = sum(linear.in_features for _, linear in ends)
-        self.head = Head(width, hidden, num_classes)
+        self.widths = tuple(linear.in_features for _, linear in ends)
+        self.head = Head(sum(self.widths), hidden, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, 3, S, S) to logits (N, num_classes)."""
