@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,8 @@ from hashstagram.checksums import write_checksums
 from hashstagram.files import FILES
 from hashstagram.recommender import Recommender
 from tests.conftest import ROOT
-from training import evaluate
+from training import evaluate, metrics
+from training.dataset import UNSURE
 from training.photoset import PhotoSet, save_seen
 from training.prepare import open_photoset
 
@@ -78,6 +80,88 @@ def test_photos_are_scored_as_they_are_served(trained: Path, photoset: PhotoSet)
     served = recommender.scores(recommender.preprocess(photo.path.read_bytes()).unsqueeze(0))
     sky = photoset.vocabulary.index["sky"], recommender.bundle.vocabulary.index["sky"]
     assert scores[0, sky[0]] == served[0, sky[1]]
+
+
+def test_what_is_unsure_is_neither_right_nor_wrong() -> None:
+    generator = torch.Generator().manual_seed(4)
+    scores = torch.rand(50, 12, generator=generator)
+    scores[:, 3] = -1  # the model lacks it
+    targets = (torch.rand(50, 12, generator=generator) < 0.3).float()
+    targets[:, 0] = 1
+    targets[(torch.rand(50, 12, generator=generator) < 0.3) & (targets == 0)] = UNSURE
+    ranked, truth = evaluate.judged(scores, targets)
+    for precision, photo_scores, tag in zip(
+        metrics.average_precisions(ranked, truth), scores.T, targets.T, strict=True
+    ):
+        sure = tag != UNSURE
+        [expected] = metrics.average_precisions(photo_scores[sure, None], tag[sure, None] == 1)
+        assert precision == expected
+    alone = [
+        metrics.figures(photo[known][None], truth[known][None] == 1)
+        for photo, truth in zip(scores, targets, strict=True)
+        for known in [truth != UNSURE]
+    ]
+    together = metrics.figures(ranked, truth)
+    for name in ("precision_at_1", "recall_at_5", "accuracy_at_5", "precision_at_5"):
+        mean = sum(float(figures[name]) for figures in alone) / len(alone)
+        assert float(together[name]) == pytest.approx(mean), name
+    sure = metrics.top_k(ranked, 5)
+    assert not (sure & (targets == UNSURE)).any()
+    assert sum(each.answers for each in metrics.reliability(ranked, truth)) == sure.sum()
+
+
+def test_a_model_is_not_blamed_for_what_may_be_there(trained: Path, photoset: PhotoSet) -> None:
+    """All tags that photos lack are unsure: whatever is answered is right."""
+    tags = photoset.vocabulary.tags
+    photos = (
+        replace(photo, unsure=tuple(tag for tag in tags if tag not in photo.tags))
+        for photo in photoset.photos
+    )
+    strict = evaluate.evaluate_bundle(trained, photoset)
+    report = evaluate.examine(trained, replace(photoset, photos=tuple(photos)), knn=True).report
+    answered = [p for p in photoset.split("test") if {"sky", "sunset", "night"} & {*p.tags}]
+    share = 100 * len(answered) / report["photos"]
+    assert strict["precision_at_1"] < share < 100
+    for figures in (report, report["baselines"]["knn"]):
+        assert figures["precision_at_1"] >= round(share, 2) == report["precision_at_1"]
+    assert {each["right"] for each in report["reliability"]} == {1.0}
+    assert (strict["confident_wrong"]["photos"] > 0) == (strict["confident_wrong"]["answers"] > 0)
+    assert strict["confident_wrong"]["photos"] > 0
+    assert report["confident_wrong"]["answers"] == report["confident_wrong"]["photos"] == 0
+    assert report["confident_wrong"]["judged"] < strict["confident_wrong"]["judged"]
+    for name in ("covered", "abstained", "foreign_tags"):  # about the answer, not the label
+        assert report[name] == strict[name], name
+
+
+def test_across_vocabularies_only_what_both_know_counts(trained: Path, photoset: PhotoSet) -> None:
+    """The model knows three of the set's five tags; grass and photo are the other two."""
+    report = evaluate.evaluate_bundle(trained, photoset)
+    shared = report["shared"]
+    counts = Counter(
+        t for p in photoset.split("test") for t in p.tags if t not in ("grass", "photo")
+    )
+    assert shared["tags"] == len(counts) == 3
+    assert shared["photos"] == counts.total() < report["photos"]
+    # Three tags fit into five answers.
+    assert shared["recall_at_5"] == shared["accuracy_at_5"] == 100 > report["recall_at_5"]
+    popularity = shared["baselines"]["popularity"]
+    learnt = Counter(t for p in photoset.split("train", "val") for t in p.tags if t in counts)
+    assert popularity["precision_at_1"] == round(
+        100 * counts[learnt.most_common(1)[0][0]] / shared["photos"], 2
+    )
+    assert popularity.keys() == shared.keys() - {"photos", "tags", "baselines"}
+    assert report["covered"]["set"] <= report["covered"]["all"] > 0
+
+
+def test_a_set_without_a_tag_of_the_models_is_refused(
+    trained: Path, harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(harrison_root, tmp_path / "colours")
+    for name in ("tag_list.txt", "vocab_index.txt"):
+        text = (tmp_path / "colours" / name).read_text()
+        (tmp_path / "colours" / name).write_text(re.sub(r"\b([a-z])", r"x\1", text))
+    assert evaluate.main(["--bundle", str(trained), "--data", str(tmp_path / "colours")]) == 1
+    assert re.search(r"tiny knows none of the tags .* such as 'x\w+'", caplog.messages[-1])
 
 
 def test_the_report_is_the_same_again(trained: Path, photoset: PhotoSet) -> None:
@@ -151,6 +235,15 @@ def test_the_command_prints_a_table_and_writes_the_same_figures(
         assert 0 <= report[field] <= 100
     assert report["per_word"].keys() == {"precision", "recall", "f1", "n_plus", "words"}
     assert isinstance(report["per_word"]["n_plus"], int)
+    rows = {line.split()[0]: line.split()[1:] for line in lines}
+    wrong, covered, shared = (report[name] for name in ("confident_wrong", "covered", "shared"))
+    assert rows["confident_wrong.photos"] == [f"{wrong['photos']:.1f}"]
+    assert rows["covered.set"] == [f"{covered['set']:.1f}"]
+    assert rows["shared:"] == [str(shared["photos"]), "photos,", "3", "tags"]
+    assert rows["shared.precision_at_1"] == [
+        f"{shared['precision_at_1']:.1f}",
+        f"{shared['baselines']['popularity']['precision_at_1']:.1f}",
+    ]
     # Three of the set's five tags are among the model's.
     assert sum(each["answers"] for each in report["reliability"]) == 3 * report["photos"]
 

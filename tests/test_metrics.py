@@ -4,6 +4,7 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 from torch import Tensor
 
 from training import metrics
+from training.dataset import UNKNOWN, UNSURE
 
 # Three photos, four tags; the last tag cannot be answered.
 SCORES = torch.tensor(
@@ -210,3 +211,20 @@ def test_sure_answers_that_the_photos_set_does_not_know() -> None:
     assert metrics.foreign_share(SCORES / 2, known) == 0
     seven = torch.arange(7).expand(3, 7) / 10 + 0.2  # the best five are 0.4 to 0.8
     assert metrics.foreign_share(seven, torch.arange(7) < 6) == pytest.approx(1 / 4)
+
+
+def test_confident_and_wrong_by_hand() -> None:
+    # Sure are tags 0 and 1 of the first photo, 1 and 2 of the second, 0 of the third.
+    targets = torch.tensor([[1.0, 0, 0, 0], [0, UNSURE, UNKNOWN, 0], [1, 0, 0, 0]])
+    assert metrics.confident_wrong(SCORES, targets) == {
+        "answers": pytest.approx(1 / 3),  # of the three that can be judged
+        "photos": pytest.approx(1 / 3),
+        "judged": pytest.approx(3 / 5),
+    }
+    assert metrics.confident_wrong(SCORES / 2, targets) == {"answers": 0, "photos": 0, "judged": 0}
+
+
+def test_covered_by_hand() -> None:
+    assert metrics.covered(SCORES) == 1
+    assert metrics.covered(SCORES * 0.7) == pytest.approx(2 / 3)
+    assert metrics.covered(SCORES[:, 3:]) == 0

@@ -69,6 +69,8 @@ def test_the_folder_yardstick() -> None:
     ]
     assert folder_leak(photos) == 50
     assert folder_leak(photos[:2]) == 0
+    photos[3] = replace(photos[3], unsure=("sea",))
+    assert folder_leak(photos) == pytest.approx(200 / 3)
 
 
 @pytest.mark.shared

@@ -78,6 +78,9 @@ def evaluation(
         },
         "abstained": 3.14,
         "foreign_tags": 2.71,
+        "confident_wrong": {"answers": 11.11, "photos": 22.22, "judged": 90.0},
+        "covered": {"set": 55.55, "all": 66.66},
+        "shared": {"photos": 37, "tags": 5, **figures, "baselines": {"popularity": figures}},
         "set": "evil & co",
         "photos": 40,
         **figures,
@@ -191,6 +194,14 @@ def test_best_photos_are_better_than_worst(evaluation: Evaluation) -> None:
 def test_which_model_it_is_about(page: str) -> None:
     text = " ".join(page.split())
     assert "(alexnet) in runs/it, measured on 2026-01-02." in text
+
+
+def test_how_sure_it_is_and_what_both_know(page: str) -> None:
+    text = " ".join(page.split())
+    assert "3.1 per cent of the photos got no score worth a tag; 66.7 got a sure one, 55.5" in text
+    assert "2.7 per cent of the sure tags are none of this set's" in text
+    assert "11.1 per cent are wrong, on 22.2 per cent of the photos." in text
+    assert "Over the 5 tags that the model knows too, which 37 photos have, precision@1" in text
 
 
 def test_one_evaluation_is_no_curve(evaluation: Evaluation) -> None:

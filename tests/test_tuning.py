@@ -10,6 +10,7 @@ from hashstagram.bundle import Bundle, BundleConfig, check_bundle
 from hashstagram.model import ModelConfig, create_model
 from hashstagram.recommender import Recommender
 from hashstagram.transforms import TransformConfig
+from hashstagram.vocabulary import Vocabulary
 from training.config import TrainConfig, TuningConfig
 from training.evaluate import evaluate
 from training.photoset import PhotoSet
@@ -86,6 +87,18 @@ def test_the_balance_favours_rare_tags(untrained: Bundle, photoset: PhotoSet) ->
     assert isinstance(bias, tuple)
     assert favoured.neighbours is None
     assert bias[photoset.vocabulary.index["photo"]] == min(bias)  # half the photos have it
+
+
+def test_unsure_tags_change_nothing(photoset: PhotoSet) -> None:
+    """A tag of which the set never says whether a photo shows it, beside a set without the tag."""
+    tags = Vocabulary((*photoset.vocabulary.tags, "haze"))
+    torch.manual_seed(2)
+    config = ModelConfig("shufflenet_v2_x0_5", len(tags))
+    transform = TransformConfig(input_size=32, crop_mode="squash", crop_pct=1.0)
+    bundle = Bundle(BundleConfig("haze", config, transform), tags, create_model(config).eval())
+    photos = tuple(replace(photo, unsure=("haze",)) for photo in photoset.photos)
+    unsure = replace(photoset, vocabulary=tags, photos=photos)
+    assert tune(bundle, [unsure], PLAIN).config == tune(bundle, [photoset], PLAIN).config
 
 
 def test_without_validation_photos_nothing_is_fitted(

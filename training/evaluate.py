@@ -24,7 +24,7 @@ from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
 from training import baselines, metrics, suspicion
 from training.allocator import keep_freed_memory
-from training.dataset import TaggedImageDataset, partial_targets
+from training.dataset import UNSURE, TaggedImageDataset, partial_targets
 from training.harrison import DataError
 from training.intervals import intervals
 from training.photoset import Photo, PhotoSet, unseen
@@ -37,6 +37,13 @@ SEEN = "seen_photos.npy"
 LOG = "metrics.jsonl"
 BATCH = 16
 
+# What the table shows without an interval, and of what model and set both know.
+ALONE = (
+    *("abstained", "foreign_tags", "confident_wrong.answers", "confident_wrong.photos"),
+    *("covered.set", "covered.all"),
+)
+SHARED = ("precision_at_1", "recall_at_5", "accuracy_at_5", "mean_average_precision")
+
 Report = dict[str, Any]
 
 
@@ -48,7 +55,7 @@ class Evaluation:
         report: what --json writes.
         photos: the photos that were measured.
         vocabulary: the tags of their set.
-        scores: (photos, tags); -1 where the model cannot answer.
+        scores: (photos, tags); negative where the model cannot answer, or is not to be judged.
         targets: (photos, tags), boolean.
         frequency: how many of the photos that the model has seen have the tag, (tags,); of the
             measured ones when it has seen none of the set.
@@ -73,10 +80,10 @@ def evaluate(recommender: Recommender, photos: Sequence[Photo], vocabulary: Voca
 def score_photos(
     recommender: Recommender, photos: Sequence[Photo], vocabulary: Vocabulary
 ) -> tuple[Tensor, Tensor]:
-    """Scores and targets (photos, tags of the set); a tag that the model lacks scores -1."""
+    """Scores and boolean targets (photos, tags of the set), as metrics take them: see `judged`."""
     _, scores = _look(recommender, photos)
     scores = in_vocabulary(scores, recommender.bundle.vocabulary, vocabulary)
-    return scores, _labels(photos, vocabulary)
+    return judged(scores, partial_targets(photos, vocabulary, vocabulary))
 
 
 def embed(recommender: Recommender, photos: Sequence[Photo], *, progress: str = "") -> Tensor:
@@ -115,14 +122,30 @@ def in_vocabulary(scores: Tensor, of: Vocabulary, into: Vocabulary) -> Tensor:
     return torch.cat([scores, unknown], dim=1)[:, columns]
 
 
-def measure(scores: Tensor, targets: Tensor, *, frequency: Tensor | None = None) -> Report:
-    """HARRISON's three metrics and the rest of the report, in per cent; see `metrics.figures`."""
-    return _report(metrics.figures(_answerable(scores), targets, frequency=frequency))
+def judged(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores and boolean targets as `metrics` takes them: unsure tags are neither right nor wrong.
+
+    The score of a photo's unsure tag becomes UNSURE, less than that of any other: the tag is none
+    of the photo's answers, and the photo plays no part where photos are ranked by the tag. What
+    is not a number is no answer either, so that a diverged model can be measured too.
+
+    Args:
+        scores: (photos, tags); -1 where the model lacks the tag.
+        targets: (photos, tags), see partial_targets; boolean ones if nothing is unsure.
+    """
+    return _answerable(scores).masked_fill(targets == UNSURE, UNSURE), targets == 1
 
 
 def _answerable(scores: Tensor) -> Tensor:
-    """What is not a number is no answer, so that a diverged model can be measured too."""
     return scores.nan_to_num(nan=-1.0)
+
+
+def measure(scores: Tensor, targets: Tensor, *, frequency: Tensor | None = None) -> Report:
+    """HARRISON's three metrics and the rest of the report, in per cent; see `metrics.figures`.
+
+    The arguments are those of `judged`.
+    """
+    return _report(metrics.figures(*judged(scores, targets), frequency=frequency))
 
 
 def _report(figures: dict[str, Tensor]) -> Report:
@@ -135,7 +158,11 @@ def _report(figures: dict[str, Tensor]) -> Report:
 
 def _in_unit(name: str, value: float) -> float:
     """Per cent, but for what counts words."""
-    return round(value) if name in metrics.COUNTS else round(100 * value, 2)
+    return round(value) if name in metrics.COUNTS else _per_cent(value)
+
+
+def _per_cent(share: float) -> float:
+    return round(100 * share, 2)
 
 
 def evaluate_bundle(bundle: Path, photoset: PhotoSet, *, knn: bool = False) -> Report:
@@ -154,30 +181,30 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
         knn: measure the nearest seen photos as a baseline too, which costs a pass over them.
 
     Raises:
-        DataError: the bundle has seen them all.
+        DataError: the bundle has seen them all, or they have no tag that it knows.
         InvalidBundleError: the bundle does not load.
     """
     recommender = Recommender.from_pretrained(bundle)
     history = suspicion.read_history(bundle / LOG)
     photos, seen = _divide(bundle, photoset)
-    embeddings, scores = _look(recommender, photos, progress="new photos")
-    own = recommender.bundle.vocabulary
-    foreign = metrics.foreign_share(_answerable(scores), own.mask(photoset.vocabulary.tags))
-    scores = in_vocabulary(scores, own, photoset.vocabulary)
-    targets = _labels(photos, photoset.vocabulary)
-    found = suspicion.not_numbers(scores)
-    scores = _answerable(scores)
-    labels = _labels(seen, photoset.vocabulary) if seen else targets
+    of, known = recommender.bundle.vocabulary, photoset.vocabulary
+    _refuse_strangers(bundle, of, photos, photoset.name)
+    embeddings, answers = _look(recommender, photos, progress="new photos")
+    found = suspicion.not_numbers(answers)
+    answers = _answerable(answers)
+    in_set = in_vocabulary(answers, of, known)
+    partial = partial_targets(photos, known, known)
+    scores, targets = judged(in_set, partial)
+    labels = partial_targets(seen, known, known) == 1 if seen else targets
     frequency = labels.sum(dim=0)
 
     rivals = {"popularity": baselines.popularity(frequency, len(labels), len(photos))}
     if knn and seen:
-        known = embed(recommender, seen, progress="seen photos, for kNN")
-        rivals["knn"] = baselines.nearest(embeddings, known.float(), labels)
+        nearest = embed(recommender, seen, progress="seen photos, for kNN")
+        rivals["knn"] = baselines.nearest(embeddings, nearest.float(), labels)
     elif knn:
         logger.info("no kNN baseline: the model has seen no photo of %s", photoset.name)
     figures = metrics.figures(scores, targets, frequency=frequency)
-    abstained = recommender.bundle.config.calibration.abstains(scores)
     report = {
         "bundle": _about(bundle, recommender.bundle.config),
         "set": photoset.name,
@@ -188,14 +215,14 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
             for name, bounds in intervals(figures, scores, targets, frequency=frequency).items()
         },
         "baselines": {
-            name: measure(theirs, targets, frequency=frequency) for name, theirs in rivals.items()
+            name: measure(theirs, partial, frequency=frequency) for name, theirs in rivals.items()
         },
-        "abstained": round(100 * float(abstained.float().mean()), 2),
-        "foreign_tags": round(100 * foreign, 2),
+        **_confidence(recommender, answers, photos, known),
+        "shared": _shared(in_set, partial, labels, known.mask(of.tags)),
         "reliability": [asdict(each) for each in metrics.reliability(scores, targets)],
     }
 
-    found += suspicion.collapsed(scores)
+    found += suspicion.collapsed(in_set)
     found += suspicion.implausible(report, targets)
     found += suspicion.shared_photos(photos, seen, recorded=(bundle / SEEN).exists())
     found += suspicion.leaks(report, photoset.photos)
@@ -230,8 +257,62 @@ def _divide(bundle: Path, photoset: PhotoSet) -> tuple[list[Photo], list[Photo]]
     return photos, seen
 
 
-def _labels(photos: Sequence[Photo], vocabulary: Vocabulary) -> Tensor:
-    return partial_targets(photos, vocabulary, vocabulary) == 1
+def _refuse_strangers(
+    bundle: Path, vocabulary: Vocabulary, photos: Sequence[Photo], name: str
+) -> None:
+    if not any(vocabulary.index.keys() & photo.tags for photo in photos):
+        raise DataError(
+            f"{bundle} knows none of the tags of the photos of {name}, such as "
+            f"{photos[0].tags[0]!r}: there is nothing to measure"
+        )
+
+
+def _confidence(
+    recommender: Recommender, answers: Tensor, photos: Sequence[Photo], known: Vocabulary
+) -> Report:
+    """How often a model is sure of its answers, and how often wrongly, in per cent.
+
+    Args:
+        recommender: the model.
+        answers: its scores, (photos, tags of the model).
+        photos: what it answered.
+        known: the tags of the photos' set.
+    """
+    of = recommender.bundle.vocabulary
+    in_set = in_vocabulary(answers, of, known)
+    abstained = recommender.bundle.config.calibration.abstains(in_set)
+    wrong = metrics.confident_wrong(answers, partial_targets(photos, known, of))
+    return {
+        "abstained": _per_cent(float(abstained.float().mean())),
+        "foreign_tags": _per_cent(metrics.foreign_share(answers, of.mask(known.tags))),
+        "confident_wrong": {name: _per_cent(share) for name, share in wrong.items()},
+        "covered": {
+            "set": _per_cent(metrics.covered(in_set)),
+            "all": _per_cent(metrics.covered(answers)),
+        },
+    }
+
+
+def _shared(scores: Tensor, targets: Tensor, labels: Tensor, both: Tensor) -> Report:
+    """The figures over the tags that model and set both know, beside popularity's.
+
+    Photos without such a tag are left out.
+
+    Args:
+        scores: (photos, tags of the set).
+        targets: theirs, see partial_targets.
+        labels: which tags the known photos have, (known, tags of the set), boolean.
+        both: which tags the model knows too, (tags of the set,), boolean.
+    """
+    rows = (targets[:, both] == 1).any(dim=1)
+    truth, frequency = targets[rows][:, both], labels[:, both].sum(dim=0)
+    popular = baselines.popularity(frequency, len(labels), len(truth))
+    return {
+        "photos": len(truth),
+        "tags": int(both.sum()),
+        **measure(scores[rows][:, both], truth, frequency=frequency),
+        "baselines": {"popularity": measure(popular, truth, frequency=frequency)},
+    }
 
 
 def _is_fresh(recommender: Recommender) -> bool:
@@ -254,9 +335,14 @@ def table(report: Report) -> str:
             f"{name:<32}{figure(report, name):>8}{interval:>17}"
             + "".join(f"{cell:>12}" for cell in cells)
         )
-    for name in ("abstained", "foreign_tags"):
-        lines.append(f"{name:<32}{report[name]:>8.1f}".ljust(len(lines[0])))
-    return "\n".join(lines)
+    lines += [f"{name:<32}{figure(report, name):>8}" for name in ALONE]
+    shared = report["shared"]
+    popularity = shared["baselines"]["popularity"]
+    lines.append(f"shared: {shared['photos']} photos, {shared['tags']} tags")
+    for name in SHARED:
+        beside = f"{'':>17}{figure(popularity, name):>12}"
+        lines.append(f"{'shared.' + name:<32}{figure(shared, name):>8}{beside}")
+    return "\n".join(line.ljust(len(lines[0])) for line in lines)
 
 
 def figure(report: Report, name: str) -> str:

@@ -1,8 +1,10 @@
 """Metrics of hashtag recommendation: HARRISON's three, the per-word protocol of Corel5k and more.
 
 Everywhere `scores` is a float tensor (photos, tags) and `targets` a boolean one. A negative
-score marks a tag that the model cannot answer: it never counts as a hit. Every photo has at
-least one target.
+score marks a tag that cannot be an answer: it is never among the five, and never counts as a hit.
+It is -1 where the model lacks the tag, and less where nobody knows whether the photo has it (see
+training.evaluate.judged): such a photo comes last when photos are ranked by the tag, below those
+that have it, and so plays no part. Every photo has at least one target.
 
 `weights` (photos, samples) says how often each photo counts in each sample of a bootstrap;
 without it there is one sample, in which every photo counts once. A metric is a tensor
@@ -253,15 +255,46 @@ def _answers(scores: Tensor, targets: Tensor) -> _Answers:
     )
 
 
+def sure_answers(scores: Tensor) -> Tensor:
+    """A boolean tensor (photos, tags): the answers among each photo's five that are meant."""
+    return top_k(scores, K) & (scores >= SURE)
+
+
 def foreign_share(scores: Tensor, known: Tensor) -> float:
-    """Of the sure answers among each photo's five, the share whose tag the photos' set lacks.
+    """Of the sure answers, the share whose tag the photos' set lacks.
 
     Args:
         scores: (photos, tags of the model).
         known: which of the tags the set speaks about, (tags,), boolean.
     """
-    sure = top_k(scores, K) & (scores >= SURE)
+    sure = sure_answers(scores)
     return float((sure & ~known).sum() / sure.sum().clamp(min=1))
+
+
+def confident_wrong(scores: Tensor, targets: Tensor) -> dict[str, float]:
+    """How much of what is meant is wrong, as far as the photos' set can tell.
+
+    Args:
+        scores: (photos, tags of the model).
+        targets: theirs; 1 right, 0 wrong, negative where the set does not say.
+
+    Returns:
+        answers: of the sure answers that are right or wrong, the share that is wrong.
+        photos: the share of all photos with such an answer.
+        judged: the share of the sure answers that are right or wrong.
+    """
+    sure = sure_answers(scores)
+    judged, wrong = sure & (targets >= 0), sure & (targets == 0)
+    return {
+        "answers": float(wrong.sum() / judged.sum().clamp(min=1)),
+        "photos": float(wrong.any(dim=1).double().mean()),
+        "judged": float(judged.sum() / sure.sum().clamp(min=1)),
+    }
+
+
+def covered(scores: Tensor) -> float:
+    """The share of the photos with a sure answer."""
+    return float((scores >= SURE).any(dim=1).double().mean())
 
 
 def precision_recall_curve(

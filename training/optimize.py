@@ -193,7 +193,7 @@ def _recall(predictor: Predictor, scores: Sequence[Scores], photosets: Sequence[
     total, vocabulary = 0.0, predictor.ranking.vocabulary
     for found, photoset in zip(scores, photosets, strict=True):
         known = photoset.vocabulary
-        targets = partial_targets(photoset.photos, known, known) == 1
+        targets = partial_targets(photoset.photos, known, known)
         measured = measure(in_vocabulary(torch.from_numpy(found), vocabulary, known), targets)
         total += float(measured["recall_at_5"]) * len(found)
     return round(total / sum(map(len, scores)), 2)

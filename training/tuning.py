@@ -25,7 +25,7 @@ from hashstagram.recommender import Recommender
 from training import metrics
 from training.config import TrainConfig, TuningConfig
 from training.dataset import partial_targets, training_photos
-from training.evaluate import embed, in_vocabulary, measure
+from training.evaluate import embed, in_vocabulary, judged, measure
 from training.photoset import Photo, PhotoSet
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Validation:
 
     Args:
         photoset: the set.
-        targets: (photos, tags of the set), boolean.
+        targets: (photos, tags of the set), see partial_targets.
         scores: (photos, tags of the model), the network's own.
         votes: (photos, tags of the model), the neighbours'.
     """
@@ -138,7 +138,7 @@ def _validation(
 ) -> Validation:
     photos = photoset.split("val")
     embeddings = embed(recommender, photos)
-    targets = partial_targets(photos, photoset.vocabulary, photoset.vocabulary) == 1
+    targets = partial_targets(photos, photoset.vocabulary, photoset.vocabulary)
     scores = recommender.raw_scores(embeddings)
     return Validation(photoset, targets, scores, index.vote(embeddings, voting))
 
@@ -152,7 +152,8 @@ def _best(
         weight, balance = choice
         adjust = Calibration(bias=tuple((balance * rarity).tolist()))
         return sum(
-            len(v.targets) * METRICS[config.metric](_scores(bundle, v, weight, adjust), v.targets)
+            len(v.targets)
+            * METRICS[config.metric](*judged(_scores(bundle, v, weight, adjust), v.targets))
             for v in validations
         )
 
@@ -171,7 +172,7 @@ def _calibrate(
 ) -> Calibration:
     """Platt scaling on each photo's best tags, after rare ones were favoured by `favour`."""
     adjust = Calibration(bias=tuple(favour.tolist()))
-    pairs = [_answers(_scores(bundle, v, weight, adjust), v.targets) for v in validations]
+    pairs = [_answers(*judged(_scores(bundle, v, weight, adjust), v.targets)) for v in validations]
     logits = torch.cat([torch.logit(scores, eps=1e-6) for scores, _ in pairs])
     right = torch.cat([truth for _, truth in pairs])
     if right.all() or not right.any():
