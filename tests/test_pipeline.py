@@ -109,13 +109,14 @@ def test_export_is_smaller_measured_and_whole(
 ) -> None:
     caplog.set_level(logging.INFO)
     card = tmp_path / "card.md"
-    card.write_text("# Colours\n\nFour of them.\n")
+    card.write_text("---\nlicense: cc0-1.0\n---\n# Colours\n\nFour of them.\n")
     out = tmp_path / "bundle"
     arguments = [str(run), str(out), "--card", str(card), "--data", str(harrison_root)]
     assert export.main(arguments) == 0
     check_bundle(out)
     text = (out / "README.md").read_text()
-    assert text.startswith("# Colours")
+    assert text.startswith("---\nlibrary_name: hashstagram\n")
+    assert "\nlicense: cc0-1.0\n---\n\n# Colours\n\nFour of them.\n" in text
     assert "| colours |" in text
     [said] = [message for message in caplog.messages if message.startswith("colours, 23 photos")]
     assert re.search(r"precision@1 \d+\.\d, recall@5", said)

@@ -5,14 +5,17 @@ Run: python -m training.export RUN OUT [--card FILE] [--data ROOT ...] [--optimi
 
 import argparse
 import logging
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
 
 from hashstagram.bundle import CARD, Bundle, check_bundle
 from hashstagram.errors import InvalidBundleError
@@ -49,15 +52,17 @@ def export(
     Args:
         run: the run's folder, or a bundle.
         out: the bundle's folder.
-        card: what its card begins with.
+        card: what its card begins with; front matter of its own goes before ours.
         photosets: what to measure on.
         posts: the tags of people's posts: the bundle then answers with what people write.
         optimized: choose what runs it by measurement on this machine: see training.optimize.
 
     Raises:
         InvalidBundleError: the run folder holds no whole model.
-        DataError: a photo set has no photo that the model has not seen.
+        DataError: a photo set has no photo that the model has not seen, or the card's front
+            matter is no YAML.
     """
+    split_card(card)  # refused before anything is measured
     bundle = Bundle.load(run)
     if posts:
         bundle = replace(bundle, usage=learn_usage(bundle.vocabulary, photosets, posts))
@@ -75,8 +80,24 @@ def export(
         logger.info("%s, %d photos, per cent: %s", name, report["photos"], figures)
 
 
-def model_card(bundle: Bundle, text: str, reports: Mapping[str, Report]) -> str:
-    """The card in Markdown: what was written by hand, then what was measured."""
+def split_card(card: str) -> tuple[dict[str, Any], str]:
+    """The fields of a card's front matter, and its text.
+
+    Raises:
+        DataError: the front matter is not a mapping in YAML.
+    """
+    front_matter = re.match(r"\s*---\s*\n(.*?)^---\s*?$", card, re.DOTALL | re.MULTILINE)
+    if not front_matter:
+        return {}, card
+    try:
+        return dict(yaml.safe_load(front_matter[1]) or {}), card[front_matter.end() :]
+    except (yaml.YAMLError, TypeError, ValueError) as err:
+        raise DataError(f"the card's front matter is no mapping in YAML: {err}") from err
+
+
+def model_card(bundle: Bundle, card: str, reports: Mapping[str, Report]) -> str:
+    """The card: what the Hugging Face hub reads, what was written by hand, what was measured."""
+    given, text = split_card(card)
     title, _, body = (text.strip() or f"# {bundle.config.name}").partition("\n")
     notices = [
         f"**Not for commercial use: it was trained from weights under {licence}.**"
@@ -94,12 +115,48 @@ def model_card(bundle: Bundle, text: str, reports: Mapping[str, Report]) -> str:
             for weights in bundle.config.training.get("weights", [])
         ),
     ]
-    parts = [title, *notices, body.strip(), "## Facts", "\n".join(facts)]
+    fields = _front_matter(bundle, reports, given)
+    front_matter = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False)
+    parts = [f"---\n{front_matter}---", title, *notices, body.strip(), "## Facts", "\n".join(facts)]
     if reports:
         parts += ["## Measured", _table(reports)]
     if bundle.config.engine.measured:
         parts += ["## Engine", engine_table(bundle.config.engine)]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _front_matter(
+    bundle: Bundle, reports: Mapping[str, Report], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the hub shows and searches by; fields that were given go before ours."""
+    fields: dict[str, Any] = {}
+    if "license" not in given:  # what the photos allow, only who has them knows
+        name = "noncommercial" if bundle.config.noncommercial else "not-stated"
+        fields = {"license": "other", "license_name": name}
+    fields |= {
+        "library_name": "hashstagram",
+        "pipeline_tag": "image-classification",
+        "tags": ["hashtags", *dict.fromkeys(bundle.config.model.networks)],
+    }
+    if sets := list(bundle.config.training.get("data", ())):
+        fields["datasets"] = sets
+    if reports:
+        results = [_result(name, report) for name, report in reports.items()]
+        fields["model-index"] = [{"name": bundle.config.name, "results": results}]
+    return fields | dict(given)
+
+
+def _result(name: str, report: Report) -> dict[str, Any]:
+    """One set's figures in the form of the hub's model index."""
+    photos = {"photos": report["photos"]}
+    return {
+        "task": {"type": "image-classification", "name": "Hashtag recommendation"},
+        "dataset": {"type": name, "name": name, "split": "test", "args": photos},
+        "metrics": [
+            {"type": column, "name": f"{label} (%)", "value": round(float(report[column]), 1)}
+            for column, label in COLUMNS.items()
+        ],
+    }
 
 
 def _versions(bundle: Bundle) -> str:
