@@ -10,6 +10,7 @@ import random
 import re
 import sys
 import time
+from dataclasses import replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -17,6 +18,9 @@ import pytest
 import torch
 
 from training import train
+from training.checkpoint import run_key
+from training.config import TrainConfig
+from training.photoset import Photo
 
 KILLS = int(os.environ.get("KILLS", "5"))
 EPOCHS = max(4, 2 * KILLS // 3)
@@ -140,6 +144,15 @@ def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(
     assert any("trained to the end" in message for message in caplog.messages)
     assert train.main([*configured(tmp_path, epochs=2), *command]) == 1
     assert weights.read_bytes() == before
+
+
+def test_what_is_unsure_belongs_to_the_labels() -> None:
+    config, photo = TrainConfig("colours"), Photo(Path("a.jpg"), ("sky",), "0123", "train")
+    keys = {
+        run_key(config, "none", [replace(photo, unsure=unsure)])
+        for unsure in ((), ("sea",), ("sea", "sand"))
+    }
+    assert len(keys) == 3
 
 
 def test_half_a_checkpoint_is_never_read(photos: list[str], tmp_path: Path) -> None:

@@ -199,6 +199,23 @@ def test_what_one_row_says_is_not_unsure(harrison_root: Path, tmp_path: Path) ->
     assert second.unsure == ()
 
 
+def test_a_manifest_without_the_unsure_tags_beside_it_is_named(
+    harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = copy_of(harrison_root, tmp_path / "colours", without=REST)
+    (root / "unsure_list.txt").write_text(80 * "\n")
+    assert main(["harrison", str(root)]) == 0
+    before = open_photoset(root)
+    assert not caplog.messages
+    (root / "unsure_list.txt").write_text("grass\n" + 79 * "\n")
+    assert open_photoset(root) == before
+    [message] = caplog.messages
+    assert message.endswith("manifest.jsonl says nothing of unsure_list.txt: prepare the set again")
+    assert main(["harrison", str(root)]) == 0
+    assert open_photoset(root).photos[0].unsure == ("grass",)
+    assert len(caplog.messages) == 1
+
+
 def test_no_progress_bar_where_nobody_looks(
     harrison_root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ from training.captions import Post, bait, read_captions
 from training.descriptions import read_descriptions
 from training.duplicates import Look, look_of, same_photo
 from training.feedback import read_feedback
-from training.harrison import DataError, find_image, read_harrison
+from training.harrison import UNSURE_LIST, DataError, find_image, read_harrison
 from training.photoset import MANIFEST, SEEDS, SPLITS, Photo, PhotoSet, digest_of, split_of
 from training.progress import track
 
@@ -291,9 +291,14 @@ def open_photoset(root: Path) -> PhotoSet:
     Raises:
         DataError: it is neither, or it is broken.
     """
-    if (root / MANIFEST).is_file():
-        return PhotoSet.load(root)
-    return prepare_harrison(root).photoset
+    if not (root / MANIFEST).is_file():
+        return prepare_harrison(root).photoset
+    photoset = PhotoSet.load(root)
+    unsure_list = root / UNSURE_LIST
+    listed = unsure_list.is_file() and unsure_list.read_text(encoding="utf-8").strip()
+    if listed and not any(photo.unsure for photo in photoset.photos):
+        logger.warning("%s says nothing of %s: prepare the set again", root / MANIFEST, UNSURE_LIST)
+    return photoset
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -323,7 +328,8 @@ def _parser() -> argparse.ArgumentParser:
     harrison = formats.add_parser(
         "harrison",
         help="data_list.txt, tag_list.txt and vocab_index.txt beside the images",
-        description="HARRISON's own format: three label files beside the images.",
+        description="HARRISON's own format: three label files beside the images, and a fourth, "
+        "unsure_list.txt, that may name tags which a photo may show besides its own.",
     )
     harrison.add_argument("root", type=Path, metavar="ROOT")
     harrison.add_argument(
