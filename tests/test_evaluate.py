@@ -16,15 +16,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from hashstagram.bundle import Bundle
 from hashstagram.calibration import Calibration
 from hashstagram.checksums import write_checksums
 from hashstagram.files import FILES
 from hashstagram.recommender import Recommender
+from hashstagram.vocabulary import Vocabulary
 from tests.conftest import ROOT
 from training import evaluate, metrics
 from training.dataset import UNSURE
 from training.photoset import PhotoSet, save_seen
 from training.prepare import open_photoset
+from training.spelling import respelled
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +156,17 @@ def test_across_vocabularies_only_what_both_know_counts(trained: Path, photoset:
     assert report["covered"]["set"] <= report["covered"]["all"] > 0
 
 
+def test_a_set_is_measured_in_the_models_spelling(
+    bundle: Bundle, photoset: PhotoSet, tmp_path: Path
+) -> None:
+    tags = ("clouds" if tag == "sky" else tag for tag in bundle.vocabulary.tags)
+    replace(bundle, vocabulary=Vocabulary(tuple(tags))).save(tmp_path / "clouds")
+    cloudy = respelled(photoset, {"sky": "cloud"})
+    evaluation = evaluate.examine(tmp_path / "clouds", cloudy, knn=False)
+    assert evaluation.vocabulary.tags[1] == "clouds"
+    assert evaluation.report["shared"]["tags"] == 3
+
+
 def test_a_set_without_a_tag_of_the_models_is_refused(
     trained: Path, harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -256,7 +270,8 @@ def test_the_page_alone_needs_matplotlib_and_jinja() -> None:
         if isinstance(statement, ast.Import | ast.ImportFrom)
         if re.search(r"\b(matplotlib|jinja2|training\.report)\b", ast.unparse(statement))
     }
-    assert needing == {"report.py", "runlog.py"}  # and training, which keeps the log
+    # Training keeps the log, and a sheet is a page too.
+    assert needing == {"report.py", "runlog.py", "sheet.py"}
 
 
 def test_a_set_that_was_all_trained_on_is_refused(

@@ -30,6 +30,7 @@ from training.intervals import intervals
 from training.photoset import Photo, PhotoSet, unseen
 from training.prepare import open_photoset
 from training.progress import track
+from training.spelling import as_spelled
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
 
     Args:
         bundle: a bundle's folder, or a run's.
-        photoset: the photos.
+        photoset: the photos; what the model spells in another way is a tag that it knows.
         knn: measure the nearest seen photos as a baseline too, which costs a pass over them.
 
     Raises:
@@ -186,8 +187,10 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
     """
     recommender = Recommender.from_pretrained(bundle)
     history = suspicion.read_history(bundle / LOG)
+    of = recommender.bundle.vocabulary
+    photoset = as_spelled(photoset, of)
+    known = photoset.vocabulary
     photos, seen = _divide(bundle, photoset)
-    of, known = recommender.bundle.vocabulary, photoset.vocabulary
     _refuse_strangers(bundle, of, photos, photoset.name)
     embeddings, answers = _look(recommender, photos, progress="new photos")
     found = suspicion.not_numbers(answers)
