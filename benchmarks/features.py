@@ -23,7 +23,7 @@ from hashstagram.model import ModelConfig, create_model
 from hashstagram.transforms import min_side
 from training.allocator import keep_freed_memory
 from training.config import TrainConfig
-from training.features import cache_features
+from training.features import cache_features, head_views
 from training.photoset import Photo
 from training.prepare import open_photoset
 
@@ -71,7 +71,7 @@ def cache(config: TrainConfig, photos: Sequence[Photo]) -> float:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         model = model.to(memory_format=torch.channels_last)
-        cache_features(config, accelerator, model, photos, Path(folder))
+        cache_features(accelerator, head_views(config, model), photos, Path(folder))
     return len(photos) / (time.monotonic() - started)
 
 

@@ -79,10 +79,9 @@ def test_photos_are_scored_as_they_are_served(trained: Path, photoset: PhotoSet)
         recommender.bundle, config=replace(recommender.bundle.config, calibration=calibration)
     )
     photo = photoset.photos[0]
-    scores, _ = evaluate.score_photos(recommender, [photo], photoset.vocabulary)
+    embeddings = evaluate.embed(recommender, [photo])
     served = recommender.scores(recommender.preprocess(photo.path.read_bytes()).unsqueeze(0))
-    sky = photoset.vocabulary.index["sky"], recommender.bundle.vocabulary.index["sky"]
-    assert scores[0, sky[0]] == served[0, sky[1]]
+    assert recommender.calibrated_scores(embeddings).equal(served)
 
 
 def test_what_is_unsure_is_neither_right_nor_wrong() -> None:

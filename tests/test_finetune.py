@@ -1,6 +1,7 @@
 """Stage two in pieces, in two processes, in low precision, and where memory is short."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -151,7 +152,7 @@ accelerator = Accelerator(cpu=True)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 limit = used + int(sys.argv[1]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-print(largest_micro_batch(accelerator, network, 64, 128))
+print(largest_micro_batch(accelerator, network, 64, (3, 128, 128)))
 """
 
 
@@ -184,3 +185,37 @@ def test_layers_that_are_not_there_cannot_be_frozen(
     command = arguments(tmp_path, harrison_root, "run", 'frozen = ["stage9"]\n')
     assert train.main(command) == 1
     assert "'stage9'" in caplog.messages[-1]
+
+
+def test_layers_that_stay_are_run_once_for_each_view(
+    one: Path, harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    layers = 'frozen = ["conv1", "maxpool", "stage2"]\nviews = 2\n'
+    command = arguments(tmp_path, harrison_root, "run", layers)
+    with caplog.at_level(logging.INFO):
+        assert train.main(command) == 0
+    assert sum("features of 232 photos" in message for message in caplog.messages) == 1
+    before, after = weights(one), weights(tmp_path / "run")
+    assert before.keys() == after.keys()
+    assert epochs(tmp_path / "run")[2]["loss"] < epochs(tmp_path / "run")[1]["loss"]
+
+
+def test_views_need_the_first_layers(
+    harrison_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    command = arguments(tmp_path, harrison_root, "run", 'frozen = ["stage2"]\nviews = 2\n')
+    assert train.main(command) == 1
+    assert "are not the network's first layers" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_what_is_kept_lies_between_before_and_after(
+    one: Path, harrison_root: Path, tmp_path: Path, share: float
+) -> None:
+    command = arguments(tmp_path, harrison_root, "run", f"[tuning]\ninterpolate = {share}\n")
+    assert train.main(command) == 0
+    stored = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    start, after = stored["start"]["conv1.0.weight"], stored["average"]["module.conv1.0.weight"]
+    kept = weights(tmp_path / "run")["conv1.0.weight"]
+    torch.testing.assert_close(kept, after.lerp(start, share))
+    assert not torch.equal(start, after)

@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from hashstagram.bundle import Bundle, BundleConfig
-from hashstagram.model import ModelConfig, create_model, pad_like_tensorflow, split_head
+from hashstagram.model import (
+    ModelConfig,
+    create_model,
+    detach_layers,
+    pad_like_tensorflow,
+    split_head,
+)
 from hashstagram.transforms import TransformConfig
 from hashstagram.vocabulary import Vocabulary
 
@@ -170,3 +176,20 @@ def test_efficientnet_lite_has_its_published_size_and_its_layers(
     kinds = {type(module).__name__ for module in model.modules()}
     assert "ReLU6" in kinds
     assert not kinds & {"SiLU", "SqueezeExcitation"}
+
+
+def test_the_first_layers_come_off_and_share_their_weights() -> None:
+    model = create_model(ModelConfig("shufflenet_v2_x0_5", 5)).train()
+    first, rest = detach_layers(model, ["conv1", "maxpool", "stage2"])
+    assert model.training
+    model.eval()
+    images = torch.rand(2, 3, 96, 64)
+    torch.testing.assert_close(rest.eval()(first(images)), model(images))
+    shared = {id(parameter) for parameter in model.parameters()}
+    assert {id(parameter) for parameter in rest.parameters()} < shared
+
+
+@pytest.mark.parametrize("layers", [[], ["conv9"], ["stage2"], ["conv1", "stage2"]])
+def test_layers_that_are_not_the_first_do_not_come_off(layers: list[str]) -> None:
+    with pytest.raises(ValueError, match="layers"):
+        detach_layers(create_model(ModelConfig("shufflenet_v2_x0_5", 5)), layers)

@@ -37,10 +37,10 @@ def untrained(photoset: PhotoSet) -> Bundle:
 
 
 def test_neighbours_help_a_head_that_knows_nothing(untrained: Bundle, photoset: PhotoSet) -> None:
-    held_out = photoset.split("test")
-    before = evaluate(Recommender(untrained), held_out, photoset.vocabulary)
+    held_out = [photoset.only("test")]
+    before = evaluate(Recommender(untrained), held_out)[photoset.name]
     tuned = tune(untrained, [photoset], PLAIN)
-    after = evaluate(Recommender(tuned), held_out, photoset.vocabulary)
+    after = evaluate(Recommender(tuned), held_out)[photoset.name]
     assert tuned.config.neighbours is not None
     assert after["mean_average_precision"] > before["mean_average_precision"] + 20
 

@@ -31,7 +31,8 @@ class TrainState:
 
     Args:
         model: the network.
-        average: the running average of its weights, which is what is kept.
+        average: the running average of its weights.
+        start: the network before this stage.
         optimizer: with its moments.
         lr_scheduler: with its step.
         scaler: of the losses, in half precision.
@@ -42,6 +43,7 @@ class TrainState:
 
     model: nn.Module
     average: AveragedModel
+    start: nn.Module
     optimizer: Optimizer
     lr_scheduler: LRScheduler
     scaler: GradScaler | None = None
@@ -64,6 +66,7 @@ class TrainState:
         parts = {
             "model": self.model,
             "average": self.average,
+            "start": self.start,
             "optimizer": self.optimizer,
             "lr_scheduler": self.lr_scheduler,
         }

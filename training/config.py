@@ -117,6 +117,9 @@ class FinetuneConfig:
             batches, wrong for a network that starts from nothing.
         frozen: layers that stay as they came, by their names: a network's first ones take most
             of the time and know little of what photos show.
+        views: how many augmented pictures of each photo are kept as the frozen layers see them,
+            which then have to be the first ones; an epoch draws one of them for each photo. 0
+            runs all layers on a new picture each time.
         shares: of which sets an epoch takes only a share, drawn anew each time: a set's name,
             and from 0 to 1.
     """
@@ -132,6 +135,7 @@ class FinetuneConfig:
     ema_decay: float = 0.998
     freeze_batch_norm: bool = True
     frozen: tuple[str, ...] = ()
+    views: int = 0
     shares: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,6 +152,9 @@ class TuningConfig:
     """What is fitted on the validation photos once the network is trained.
 
     Args:
+        interpolate: share of the weights before stage two in those that are kept; above 0 what
+            the backbone knew of other photos is lost less (WiSE-FT, Wortsman et al. 2022,
+            arXiv 2109.01903).
         metric: what the choice is made by: one of training.tuning's METRICS.
         weights: neighbours' shares in a score to choose from; see NeighboursConfig.
         balances: how far rare tags are favoured, to choose from: the exponent of the inverse of
@@ -159,6 +166,7 @@ class TuningConfig:
         index_validation: the validation photos join the neighbours once everything is chosen.
     """
 
+    interpolate: float = 0.0
     metric: str = "recall_at_5"
     weights: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
     balances: tuple[float, ...] = (0.0,)

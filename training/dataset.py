@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -12,7 +14,7 @@ from hashstagram.transforms import TransformConfig, eval_transform, min_side
 from hashstagram.vocabulary import Vocabulary
 from training.augment import Transform
 from training.photoset import Photo, PhotoSet, Split
-from training.seed import seeded
+from training.seed import seed_of, seeded
 
 # What a target says where it is not from 0 to 1.
 UNKNOWN = -1.0  # the photo's set does not speak about the tag
@@ -54,6 +56,32 @@ class TaggedImageDataset(Dataset[tuple[Tensor, Tensor]]):
         image = decode_image(self.photos[index].path.read_bytes(), min_side=self.min_side)
         with seeded(*self.dice, index):
             return self.transform(image), self.targets[index]
+
+
+class CachedDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Item i is (features of photo i, row i of the targets), of a view that is drawn.
+
+    Args:
+        features: (views, photos, …), in half precision; see training.features.
+        targets: (photos, tags), see partial_targets.
+        dice: where this pass over the photos starts its random choices, see training.seed.
+    """
+
+    def __init__(
+        self, features: npt.NDArray[np.float16], targets: Tensor, *, dice: tuple[int, ...]
+    ) -> None:
+        self.features = features
+        self.targets = targets
+        self.dice = dice
+
+    def __len__(self) -> int:
+        """The number of photos."""
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Read one photo's features, in single precision."""
+        view = seed_of(*self.dice, index) % len(self.features)
+        return torch.from_numpy(self.features[view, index].astype(np.float32)), self.targets[index]
 
 
 def partial_targets(photos: Sequence[Photo], known: Vocabulary, vocabulary: Vocabulary) -> Tensor:

@@ -25,6 +25,7 @@ from hashstagram.vocabulary import Vocabulary
 from training import baselines, metrics, suspicion
 from training.allocator import keep_freed_memory
 from training.dataset import UNSURE, TaggedImageDataset, partial_targets
+from training.features import forward
 from training.harrison import DataError
 from training.intervals import intervals
 from training.photoset import Photo, PhotoSet, unseen
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 SEEN = "seen_photos.npy"
 LOG = "metrics.jsonl"
 BATCH = 16
+CHUNK = 256  # photos whose embeddings are scored at once
 
 # What the table shows without an interval, and of what model and set both know.
 ALONE = (
@@ -72,19 +74,20 @@ class Evaluation:
     history: Sequence[Report]
 
 
-def evaluate(recommender: Recommender, photos: Sequence[Photo], vocabulary: Vocabulary) -> Report:
-    """All metrics of a model on photos, ranking only the tags that their set knows."""
-    scores, targets = score_photos(recommender, photos, vocabulary)
-    return {"photos": len(photos), **measure(scores, targets)}
-
-
-def score_photos(
-    recommender: Recommender, photos: Sequence[Photo], vocabulary: Vocabulary
-) -> tuple[Tensor, Tensor]:
-    """Scores and boolean targets (photos, tags of the set), as metrics take them: see `judged`."""
+def evaluate(recommender: Recommender, photosets: Sequence[PhotoSet]) -> dict[str, Report]:
+    """All metrics on each set's photos, by its name, ranking only the tags that the set knows."""
+    photosets = [photoset for photoset in photosets if photoset.photos]
+    photos = [photo for photoset in photosets for photo in photoset.photos]
     _, scores = _look(recommender, photos)
-    scores = in_vocabulary(scores, recommender.bundle.vocabulary, vocabulary)
-    return judged(scores, partial_targets(photos, vocabulary, vocabulary))
+    reports = {}
+    for photoset, answers in zip(
+        photosets, scores.split([len(photoset.photos) for photoset in photosets]), strict=True
+    ):
+        known = photoset.vocabulary
+        answers = in_vocabulary(answers, recommender.bundle.vocabulary, known)
+        report = measure(answers, partial_targets(photoset.photos, known, known))
+        reports[photoset.name] = {"photos": len(photoset.photos), **report}
+    return reports
 
 
 def embed(recommender: Recommender, photos: Sequence[Photo], *, progress: str = "") -> Tensor:
@@ -92,20 +95,17 @@ def embed(recommender: Recommender, photos: Sequence[Photo], *, progress: str = 
 
     On a terminal `progress` is written before a bar; without it there is none.
     """
-    batches = _inputs(recommender, photos, progress)
-    return torch.cat([recommender.embeddings(images).cpu() for images in batches])
+    look = forward(recommender.backbone, torch.device(recommender.device), len(photos))
+    return torch.cat([look(images) for images in _inputs(recommender, photos, progress)])
 
 
 def _look(
     recommender: Recommender, photos: Sequence[Photo], *, progress: str = ""
 ) -> tuple[Tensor, Tensor]:
     """Embeddings (photos, width) and scores (photos, tags of the model), in one pass."""
-    embeddings, scores = [], []
-    for images in _inputs(recommender, photos, progress):
-        batch = recommender.embeddings(images)
-        embeddings.append(batch.float().cpu())
-        scores.append(recommender.bundle.config.calibration(recommender.raw_scores(batch)))
-    return torch.cat(embeddings), torch.cat(scores)
+    embeddings = embed(recommender, photos, progress=progress)
+    scores = [recommender.calibrated_scores(batch) for batch in embeddings.split(CHUNK)]
+    return embeddings, torch.cat(scores)
 
 
 def _inputs(recommender: Recommender, photos: Sequence[Photo], progress: str) -> Iterator[Tensor]:

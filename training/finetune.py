@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from hashstagram.model import detach_layers
 from training.augment import train_transform
-from training.dataset import TaggedImageDataset
+from training.dataset import CachedDataset, TaggedImageDataset
+from training.features import Features, cache_features, frozen_views
 from training.harrison import DataError
 from training.loss import network_loss
 from training.memory import largest_micro_batch
@@ -25,8 +28,12 @@ from training.termination import Terminated, deferred_sigterm
 logger = logging.getLogger(__name__)
 
 
-def finetune(run: Run) -> None:
+def finetune(run: Run, features: Path) -> None:
     """Go on from where the state is to the last epoch.
+
+    Args:
+        run: see Run.
+        features: where what the frozen layers make of photos is kept, if the stage keeps it.
 
     Raises:
         DataError: there are more processes than photos in a step, or not one photo fits.
@@ -41,22 +48,39 @@ def finetune(run: Run) -> None:
             f"{accelerator.num_processes} processes need a larger finetune.batch_size than "
             f"{stage.batch_size}, and at least as many photos"
         )
+    layers, cached = _layers_to_train(run, features)
+    shape = (3, stage.input_size, stage.input_size) if cached is None else cached.shape[2:]
     share = math.ceil(stage.batch_size / accelerator.num_processes)
-    micro_batch = stage.micro_batch_size or largest_micro_batch(
-        accelerator, state.model, share, stage.input_size
-    )
+    micro_batch = stage.micro_batch_size or largest_micro_batch(accelerator, layers, share, shape)
     if micro_batch < share:
         logger.info("%d photos go through the network at once", micro_batch)
-    model = accelerator.prepare_model(state.model)
+    model = accelerator.prepare_model(layers)
     log_context = RunLog(run.out, state.step + 1) if accelerator.is_main_process else nullcontext()
     with log_context as log, deferred_sigterm() as asked_to_stop:
         while state.epoch < stage.epochs:
-            train_one_epoch(run, model, micro_batch, log, asked_to_stop)
+            train_one_epoch(run, model, micro_batch, log, asked_to_stop, cached)
             if log:
-                keep(run, state.average.module, log, state.loss / state.batch)
+                keep(run, run.kept, log, state.loss / state.batch)
             state.batch, state.loss = 0, 0.0
             run.save()
             accelerator.wait_for_everyone()
+
+
+def _layers_to_train(run: Run, features: Path) -> tuple[nn.Module, Features | None]:
+    """The whole network; or those after the frozen ones, and what those make of the photos.
+
+    Raises:
+        DataError: the frozen layers are not the network's first ones.
+    """
+    stage = run.config.finetune
+    if not stage.views:
+        return run.state.model, None
+    try:
+        frozen, layers = detach_layers(run.state.model, stage.frozen)
+    except ValueError as err:
+        raise DataError(f"finetune.views keeps what finetune.frozen makes: {err}") from err
+    views = frozen_views(run.config, frozen)
+    return layers, cache_features(run.accelerator, views, run.photos, features, workers=run.workers)
 
 
 def train_one_epoch(
@@ -65,6 +89,7 @@ def train_one_epoch(
     micro_batch: int,
     log: RunLog | None,
     asked_to_stop: Callable[[], bool],
+    cached: Features | None = None,
 ) -> None:
     """The rest of one pass over the photos through all layers.
 
@@ -76,7 +101,7 @@ def train_one_epoch(
     dice = torch.Generator().manual_seed(seed_of(config.seed, state.epoch))
     steps = config.finetune.steps(len(run.mix))
     batches = run.mix.draw(dice).tensor_split(steps)[state.batch :]
-    data_loader = create_data_loader(run, batches)
+    data_loader = create_data_loader(run, batches, cached)
     model.train()
     if config.finetune.freeze_batch_norm:
         freeze_batch_norm(model)
@@ -150,21 +175,25 @@ def freeze_batch_norm(model: nn.Module) -> None:
             module.eval()
 
 
-def create_data_loader(run: Run, batches: Sequence[Tensor]) -> DataLoader[tuple[Tensor, Tensor]]:
+def create_data_loader(
+    run: Run, batches: Sequence[Tensor], cached: Features | None
+) -> DataLoader[tuple[Tensor, Tensor]]:
     """This process's share of each batch of the current epoch, augmented."""
     config, accelerator = run.config, run.accelerator
     size = replace(config.transform, input_size=config.finetune.input_size)
-    dataset = TaggedImageDataset(
-        run.photos,
-        run.targets,
-        config.transform,
-        train_transform(size, config.augment),
-        dice=(config.seed, run.state.epoch),
-    )
-    own = slice(accelerator.process_index, None, accelerator.num_processes)
+    place = (config.seed, run.state.epoch)
+    share = slice(accelerator.process_index, None, accelerator.num_processes)
     return DataLoader(
-        dataset,
-        batch_sampler=[batch[own].tolist() for batch in batches],
+        TaggedImageDataset(
+            run.photos,
+            run.targets,
+            config.transform,
+            train_transform(size, config.augment),
+            dice=place,
+        )
+        if cached is None
+        else CachedDataset(cached, run.targets, dice=place),
+        batch_sampler=[batch[share].tolist() for batch in batches],
         num_workers=run.workers,
         pin_memory=accelerator.device.type == "cuda",
     )

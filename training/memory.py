@@ -13,12 +13,12 @@ from training.harrison import DataError
 
 
 def largest_micro_batch(
-    accelerator: Accelerator, model: nn.Module, photos: int, input_size: int
+    accelerator: Accelerator, model: nn.Module, photos: int, shape: tuple[int, ...]
 ) -> int:
     """Photos that each process can take through a step at once: `photos`, or a half of it, ...
 
-    It is tried on a copy of the network with blank pictures, so that nothing changes; the
-    smallest answer of all processes counts.
+    It is tried on a copy of the network with blank inputs of this shape, so that nothing changes;
+    the smallest answer of all processes counts.
 
     Raises:
         DataError: not even one fits.
@@ -28,9 +28,9 @@ def largest_micro_batch(
     def attempt(batch_size: int) -> int:
         trial = deepcopy(model)
         optimizer = AdamW(trial.parameters(), lr=0.0)
-        images = torch.zeros(batch_size, 3, input_size, input_size, device=accelerator.device)
+        inputs = torch.zeros(batch_size, *shape, device=accelerator.device)
         with accelerator.autocast():
-            loss = trial(images.contiguous(memory_format=torch.channels_last)).float().sum()
+            loss = trial(inputs.contiguous(memory_format=torch.channels_last)).float().sum()
         loss.backward()
         optimizer.step()
         return batch_size

@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +62,10 @@ class PhotoSet:
     name: str
     vocabulary: Vocabulary
     photos: tuple[Photo, ...]
+
+    def only(self, *splits: Split) -> "PhotoSet":
+        """The set with the photos of these splits alone."""
+        return replace(self, photos=tuple(self.split(*splits)))
 
     def split(self, *splits: Split) -> list[Photo]:
         """The photos of these splits."""

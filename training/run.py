@@ -1,5 +1,6 @@
 """Run: what both stages of a training run work with, and how its results are kept."""
 
+import copy
 import logging
 import os
 from collections.abc import Sequence
@@ -82,6 +83,22 @@ class Run:
             model = without_outputs(model, tags, self.words)
         return Bundle(self.described, self.vocabulary, model.eval())
 
+    def begin_stage_two(self) -> None:
+        """Have stage two begin with the network as it is now, which is kept if there is none."""
+        weights = self.state.model.state_dict()
+        self.state.average.module.load_state_dict(weights)
+        self.state.start.load_state_dict(weights)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network between the average of stage two's weights and the one before them."""
+        share = self.config.tuning.interpolate
+        before, kept = self.state.start.state_dict(), copy.deepcopy(self.state.average.module)
+        for name, weight in kept.state_dict().items():  # shares memory with the network
+            if weight.is_floating_point():
+                weight.lerp_(before[name], share)
+        return kept
+
     def save(self) -> None:
         """Write the checkpoint; one process does it for all."""
         if self.accelerator.is_main_process:
@@ -158,6 +175,7 @@ def create_state(
     return TrainState(
         model=model,
         average=AveragedModel(model, multi_avg_fn=running_average(stage.ema_decay)),
+        start=copy.deepcopy(model),
         optimizer=accelerator.prepare_optimizer(optimizer),
         lr_scheduler=lr_scheduler,
         scaler=accelerator.scaler,
@@ -197,11 +215,7 @@ def keep(run: Run, model: nn.Module, log: RunLog, loss: float | None) -> None:
     bundle = run.bundle(model)
     bundle.save(run.out)
     recommender = Recommender(bundle, str(run.accelerator.device))
-    validation = {
-        photoset.name: evaluate(recommender, photoset.split("val"), photoset.vocabulary)
-        for photoset in run.photosets
-        if photoset.split("val")
-    }
+    validation = evaluate(recommender, [photoset.only("val") for photoset in run.photosets])
     state = run.state
     lr = state.lr if state.epoch else None
     log.epoch(state.step, {"epoch": state.epoch, "loss": loss, "lr": lr, "val": validation})

@@ -21,7 +21,7 @@ from training.checkpoint import CHECKPOINT, load_checkpoint
 from training.classes import load_class_targets, save_class_targets
 from training.config import TrainConfig
 from training.evaluate import SEEN
-from training.features import cache_features
+from training.features import cache_features, head_views
 from training.finetune import finetune
 from training.harrison import DataError
 from training.head import fit_head
@@ -30,6 +30,7 @@ from training.prepare import open_photoset
 from training.progress import set_up_logging
 from training.run import Run, create_accelerator, create_run, keep, resumed
 from training.runlog import RunLog, log_head
+from training.spelling import settled
 from training.termination import Terminated
 from training.tuning import tune
 from training.weights import load_backbone
@@ -67,6 +68,7 @@ def train(
             cannot be done on this machine.
         Terminated: SIGTERM came; the state is saved.
     """
+    photosets = settled(photosets)
     accelerator = create_accelerator(config)
     if workers is None:
         workers = _spare_cores(accelerator)
@@ -87,12 +89,12 @@ def train(
         run = resumed(run)
     load_checkpoint(out / CHECKPOINT, run.key, run.state)
     if run.state.epoch < config.finetune.epochs:
-        finetune(_with_classes(run))
+        finetune(_with_classes(run), features or out / FEATURES)
     elif trained:
         logger.info("%s is trained to the end: only the tuning is done again", out)
     if accelerator.is_main_process:
         logger.info("tuning on the validation photos")
-        tune(run.bundle(run.state.average.module), photosets, config).save(out)
+        tune(run.bundle(run.kept), photosets, config).save(out)
     accelerator.wait_for_everyone()
     accelerator.end_training()
 
@@ -109,9 +111,8 @@ def _warn_of_foreign_tags(config: TrainConfig, photosets: Sequence[PhotoSet]) ->
 
 def train_head(run: Run, features: Path) -> None:
     """Stage one, up to the first checkpoint; all processes compute features, one trains."""
-    cached = cache_features(
-        run.config, run.accelerator, run.state.model, run.photos, features, workers=run.workers
-    )
+    views = head_views(run.config, run.state.model)
+    cached = cache_features(run.accelerator, views, run.photos, features, workers=run.workers)
     if run.accelerator.is_main_process:
         if run.classes:
             save_class_targets(run.out / CLASSES, run.state.model, cached[0], run.classes)
@@ -123,8 +124,7 @@ def train_head(run: Run, features: Path) -> None:
             words=run.words,
             classes=run.classes,
         )
-        # Without a second stage this is what is kept.
-        run.state.average.module.load_state_dict(run.state.model.state_dict())
+        run.begin_stage_two()
         log_head(run.out, losses)
         splits = {*run.config.train_splits, "val"}
         photos = [photo for s in run.photosets for photo in s.photos if photo.split in splits]

@@ -4,8 +4,9 @@ How much the neighbours have a say, how far rare tags are favoured, and the cali
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from training import metrics
 from training.config import TrainConfig, TuningConfig
 from training.dataset import partial_targets, training_photos
 from training.evaluate import embed, in_vocabulary, judged, measure
-from training.photoset import Photo, PhotoSet
+from training.photoset import Photo, PhotoSet, Split
 
 logger = logging.getLogger(__name__)
 
@@ -67,15 +68,17 @@ def tune(bundle: Bundle, photosets: Sequence[PhotoSet], config: TrainConfig) -> 
     if not any(photoset.split("val") for photoset in photosets):
         logger.warning("no validation photos: neighbours and calibration are left out")
         return recommender.bundle
-    photos, targets = training_photos(
-        photosets, bundle.vocabulary, tuple({*config.train_splits, "val"})
-    )
-    embeddings = embed(recommender, photos)
+    splits: tuple[Split, ...] = tuple({*config.train_splits, "val"})
+    photos, targets = training_photos(photosets, bundle.vocabulary, splits)
+    seen = [photo for photoset in photosets for photo in photoset.split(*splits)]
+    rows = embed(recommender, seen, progress="photos to tune on")
+    known = dict(zip((photo.path for photo in seen), rows, strict=True))
+    embeddings = torch.stack([known[photo.path] for photo in photos])
     learnt = torch.tensor([photo.split in config.train_splits for photo in photos])
     index = build_neighbours(photos, embeddings, targets, learnt, stage.dims)
     voting = NeighboursConfig(weight=0.0, k=stage.k, sharpness=stage.sharpness)
     validations = [
-        _validation(recommender, photoset, index, voting)
+        _validation(recommender, photoset.only("val"), known, index, voting)
         for photoset in photosets
         if photoset.split("val")
     ]
@@ -134,11 +137,15 @@ def _numbers(digests: Iterable[str]) -> Tensor:
 
 
 def _validation(
-    recommender: Recommender, photoset: PhotoSet, index: Neighbours, voting: NeighboursConfig
+    recommender: Recommender,
+    photoset: PhotoSet,
+    known: Mapping[Path, Tensor],
+    index: Neighbours,
+    voting: NeighboursConfig,
 ) -> Validation:
-    photos = photoset.split("val")
-    embeddings = embed(recommender, photos)
-    targets = partial_targets(photos, photoset.vocabulary, photoset.vocabulary)
+    """A set's validation photos, given the photos' embeddings (width,)."""
+    embeddings = torch.stack([known[photo.path] for photo in photoset.photos])
+    targets = partial_targets(photoset.photos, photoset.vocabulary, photoset.vocabulary)
     scores = recommender.raw_scores(embeddings)
     return Validation(photoset, targets, scores, index.vote(embeddings, voting))
 

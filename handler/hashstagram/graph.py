@@ -48,22 +48,31 @@ def build_graph(bundle: Bundle) -> openvino.Model:
     Raises:
         RuntimeError: the network does something that OpenVINO cannot.
     """
+    size = bundle.config.transform.input_size
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    graph = trace(_Scorer(Recommender(bundle)).eval(), example)
+    graph.reshape([-1, size, size, 3])
+    _name(graph)
+    return graph
+
+
+def trace(module: nn.Module, example: Tensor) -> openvino.Model:
+    """Any module in evaluation mode as a graph, traced on an example.
+
+    Raises:
+        RuntimeError: it does something that OpenVINO cannot.
+    """
     from openvino._offline_transformations import apply_moc_transformations  # after silent
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    size = bundle.config.transform.input_size
-    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    scorer = _Scorer(Recommender(bundle)).eval()
-    scorer(example)  # what is cached between calls is no part of the trace then
+    module(example)  # what is cached between calls is no part of the trace then
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, about sizes that do not change here
-        traced = torch.jit.trace(scorer, example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
         frontend = openvino.frontend.FrontEndManager().load_by_framework("pytorch")
         decoder = TorchScriptPythonDecoder(traced)  # which must outlive the conversion
         graph: openvino.Model = frontend.convert(frontend.load(decoder))
-    graph.reshape([-1, size, size, 3])
     apply_moc_transformations(graph, cf=True)  # as OpenVINO's own converter does: batch norms go
-    _name(graph)
     return graph
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -124,7 +125,38 @@ def detach_head(model: nn.Module) -> tuple[nn.Module, nn.Linear | Head]:
     The first maps images to embeddings (N, width), the second those to logits (N, num_classes).
     """
     name, head = split_head(model)
+    return _without(model, [name]), head
+
+
+def detach_layers(model: nn.Module, names: Sequence[str]) -> tuple[nn.Module, nn.Module]:
+    """The first layers of a network, by their names, and the rest; the weights are shared.
+
+    Raises:
+        ValueError: these are not the first layers, one after the other.
+    """
+    modules = dict(model.named_modules())
+    if not names or not set(names) <= modules.keys():
+        raise ValueError(f"the network has no layers {', '.join(names)}")
+    first, rest = nn.Sequential(*(modules[name] for name in names)), _without(model, names)
+    training = model.training
+    images = torch.randn(2, 3, 64, 64, device=next(model.parameters()).device)
+    try:
+        with torch.no_grad():
+            whole = model.eval()(images)
+            error = (rest.eval()(first(images)) - whole).abs().max()
+        alike = bool(error <= 1e-3 * (whole[0] - whole[1]).abs().max())
+    except RuntimeError:  # shapes that do not fit
+        alike = False
+    model.train(training)
+    if not alike:
+        raise ValueError(f"{', '.join(names)} are not the network's first layers in their order")
+    return first, rest
+
+
+def _without(model: nn.Module, names: Sequence[str]) -> nn.Module:
+    """The network with these layers passed over; the weights of the others are shared."""
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    backbone = copy.deepcopy(model, memo=dict(shared))
-    backbone.set_submodule(name, nn.Identity())
-    return backbone, head
+    smaller = copy.deepcopy(model, memo=dict(shared))
+    for name in names:
+        smaller.set_submodule(name, nn.Identity())
+    return smaller

@@ -2,8 +2,9 @@
 
 Run: python -m training.drawings OUT [--count N] [--seed S] [--beside SET]
 
-Texts, screenshots, charts, cartoons and patterns with the hashtags that people write for them, and
-noise, plain colours and blurs without any. The same seed draws the same pictures.
+Texts, screenshots, charts, cartoons and patterns with the hashtags that people write for them;
+noise, plain colours and blurs are tagged `nothing`, which is never recommended. The same seed draws
+the same pictures.
 """
 
 import argparse
@@ -76,10 +77,10 @@ KINDS = (
     Kind(designs.mandala, 4, "mandala pattern design", "art draw drawing geometric abstract"),
     Kind(designs.texture, 4, "texture pattern", "abstract art wall wood stone sand fashion"),
     Kind(designs.minimal, 4, "minimal minimalism", "abstract art design geometric logo"),
-    Kind(nothing.noise, 3, "", "pattern texture abstract"),
-    Kind(nothing.plain, 2, "", "minimal minimalism texture"),
-    Kind(nothing.gradients, 2, "", "minimal minimalism abstract wallpaper sky light"),
-    Kind(nothing.blurred, 4, "", "abstract light lights sky night bokeh"),
+    Kind(nothing.noise, 3, "nothing", "pattern texture abstract"),
+    Kind(nothing.plain, 2, "nothing", "minimal minimalism texture"),
+    Kind(nothing.gradients, 2, "nothing", "minimal minimalism abstract wallpaper sky light"),
+    Kind(nothing.blurred, 4, "nothing", "abstract light lights sky night bokeh"),
 )
 # Any drawing may be called so: nobody looked at its colours.
 COLOURS = (
