@@ -1,6 +1,7 @@
 """Classes that a network was pretrained on: read off as tags, and kept while it learns others."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors.torch import save_file
 from torchvision.models import get_model
 
 from hashstagram.bundle import Bundle
-from hashstagram.classes import PretrainedClasses
+from hashstagram.classes import PretrainedClasses, lent
 from hashstagram.errors import InvalidBundleError
 from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
@@ -19,12 +20,18 @@ from training.config import LossConfig
 from training.loss import network_loss, partial_loss
 
 
-def test_a_tags_score_is_its_classes_share() -> None:
-    classes = PretrainedClasses(4, {"cat": (0, 2), "piano": (3,)})
+def test_a_tag_is_there_if_the_network_or_its_classes_say_so() -> None:
+    vocabulary = Vocabulary(("beach", "pet", "cat", "piano"))
+    classes = PretrainedClasses(4, {"cat": (0, 2), "piano": (3,)}, {"pet": (0, 1, 2)})
     shares = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
-    torch.testing.assert_close(classes.scores(shares.log()), torch.tensor([[0.4, 0.4]]))
+    scores = lent(torch.tensor([[0.5, 0.5]]), shares.log(), classes.membership(vocabulary))
+    torch.testing.assert_close(scores, torch.tensor([[0.5, 0.5 + 0.5 * 0.6, 0.4, 0.4]]))
+
+
+@pytest.mark.parametrize("place", [{"tags": {"dog": (4,)}}, {"tags": {}, "lends": {"dog": ()}}])
+def test_a_class_that_is_not_there_is_refused(place: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="'dog'"):
-        PretrainedClasses(4, {"dog": (4,)})
+        PretrainedClasses(4, **place)
 
 
 def test_the_table_names_imagenets_classes_and_leaves_taught_tags_alone() -> None:

@@ -163,6 +163,9 @@ class TuningConfig:
         sharpness: of their votes.
         dims: of the neighbours' index.
         abstain_below: see Calibration.
+        calibrate_on: the sets, by their names, whose photos teach the calibration; all by
+            default. Where labels come from classes what is unsure is left out, and the rest is
+            easier than photos are: sets whose labels are complete know better.
         index_validation: the validation photos join the neighbours once everything is chosen.
     """
 
@@ -174,6 +177,7 @@ class TuningConfig:
     sharpness: float = 10.0
     dims: int = 128
     abstain_below: float = 0.2
+    calibrate_on: tuple[str, ...] = ()
     index_validation: bool = True
 
 

@@ -36,6 +36,8 @@ from training.runlog import RunLog
 
 logger = logging.getLogger(__name__)
 
+VALIDATED = 1000  # photos that an epoch is validated on at most, or nearly so
+
 
 @dataclass(frozen=True)
 class Run:
@@ -211,11 +213,11 @@ def create_accelerator(config: TrainConfig) -> Accelerator:
 
 
 def keep(run: Run, model: nn.Module, log: RunLog, loss: float | None) -> None:
-    """Write the bundle, and a line of metrics on each set's validation photos."""
+    """Write the bundle, and a line of metrics on each set's validation photos (see VALIDATED)."""
     bundle = run.bundle(model)
     bundle.save(run.out)
     recommender = Recommender(bundle, str(run.accelerator.device))
-    validation = evaluate(recommender, [photoset.only("val") for photoset in run.photosets])
+    validation = evaluate(recommender, _validated(run.photosets))
     state = run.state
     lr = state.lr if state.epoch else None
     log.epoch(state.step, {"epoch": state.epoch, "loss": loss, "lr": lr, "val": validation})
@@ -227,3 +229,10 @@ def keep(run: Run, model: nn.Module, log: RunLog, loss: float | None) -> None:
             *(state.epoch, name, report["precision_at_1"]),
             *(report["recall_at_5"], report["accuracy_at_5"]),
         )
+
+
+def _validated(photosets: Sequence[PhotoSet]) -> list[PhotoSet]:
+    """The sets' validation photos; of very many an even share, as an epoch should not wait."""
+    validation = [photoset.only("val") for photoset in photosets]
+    step = -(-sum(len(photoset.photos) for photoset in validation) // VALIDATED)
+    return [replace(photoset, photos=photoset.photos[:: max(1, step)]) for photoset in validation]

@@ -32,7 +32,7 @@ from training.run import Run, create_accelerator, create_run, keep, resumed
 from training.runlog import RunLog, log_head
 from training.spelling import settled
 from training.termination import Terminated
-from training.tuning import tune
+from training.tuning import photos_to_tune_on, tune
 from training.weights import load_backbone
 
 logger = logging.getLogger(__name__)
@@ -92,9 +92,13 @@ def train(
         finetune(_with_classes(run), features or out / FEATURES)
     elif trained:
         logger.info("%s is trained to the end: only the tuning is done again", out)
+    kept = run.kept
+    views = head_views(replace(config, head=replace(config.head, views=1)), kept)
+    photos = photos_to_tune_on(photosets, config)
+    [rows] = cache_features(accelerator, views, photos, features or out / FEATURES, workers=workers)
     if accelerator.is_main_process:
         logger.info("tuning on the validation photos")
-        tune(run.bundle(run.kept), photosets, config).save(out)
+        tune(run.bundle(kept), photosets, config, rows).save(out)
     accelerator.wait_for_everyone()
     accelerator.end_training()
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy
 
 from hashstagram.bundle import Bundle
 from hashstagram.calibration import Calibration
@@ -24,9 +26,11 @@ from hashstagram.neighbours import (
 )
 from hashstagram.recommender import Recommender
 from training import metrics
+from training.classes import classes_of
 from training.config import TrainConfig, TuningConfig
 from training.dataset import partial_targets, training_photos
 from training.evaluate import embed, in_vocabulary, judged, measure
+from training.harrison import DataError
 from training.photoset import Photo, PhotoSet, Split
 
 logger = logging.getLogger(__name__)
@@ -41,6 +45,7 @@ METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
     "f1": lambda scores, targets: float(metrics.per_word(scores, targets).f1),
 }
 ANSWERS = 10  # of each photo's tags, the best so many teach the calibration
+WORSE = 1.1  # how much the loss of a tag's validation photos may grow when classes lend to it
 
 
 @dataclass(frozen=True)
@@ -60,19 +65,46 @@ class Validation:
     votes: Tensor
 
 
-def tune(bundle: Bundle, photosets: Sequence[PhotoSet], config: TrainConfig) -> Bundle:
-    """The bundle with neighbours and calibration; without when there is nothing to tune on."""
+def photos_to_tune_on(photosets: Sequence[PhotoSet], config: TrainConfig) -> list[Photo]:
+    """All photos that `tune` looks at, in its order."""
+    return [photo for photoset in photosets for photo in photoset.split(*_splits(config))]
+
+
+def _splits(config: TrainConfig) -> tuple[Split, ...]:
+    return tuple(sorted({*config.train_splits, "val"}))
+
+
+def tune(
+    bundle: Bundle,
+    photosets: Sequence[PhotoSet],
+    config: TrainConfig,
+    rows: npt.NDArray[np.float16] | None = None,
+) -> Bundle:
+    """The bundle with neighbours and calibration; without when there is nothing to tune on.
+
+    Args:
+        bundle: the trained network.
+        photosets: its photos.
+        config: what to fit, and how.
+        rows: the embeddings of `photos_to_tune_on` (photos, width), if they are known.
+
+    Raises:
+        DataError: there is no such set to calibrate on.
+    """
     stage = config.tuning
     plain = replace(bundle.config, neighbours=None, calibration=Calibration())
     recommender = Recommender(replace(bundle, config=plain, neighbours=None))
     if not any(photoset.split("val") for photoset in photosets):
         logger.warning("no validation photos: neighbours and calibration are left out")
         return recommender.bundle
-    splits: tuple[Split, ...] = tuple({*config.train_splits, "val"})
-    photos, targets = training_photos(photosets, bundle.vocabulary, splits)
-    seen = [photo for photoset in photosets for photo in photoset.split(*splits)]
-    rows = embed(recommender, seen, progress="photos to tune on")
-    known = dict(zip((photo.path for photo in seen), rows, strict=True))
+    seen = photos_to_tune_on(photosets, config)
+    if rows is None:
+        rows = embed(recommender, seen, progress="photos to tune on").numpy()
+    embedded = torch.from_numpy(np.asarray(rows, np.float32))
+    known = dict(zip((photo.path for photo in seen), embedded, strict=True))
+    recommender = _lending(recommender, [s.only("val") for s in photosets], known)
+    plain = recommender.bundle.config
+    photos, targets = training_photos(photosets, bundle.vocabulary, _splits(config))
     embeddings = torch.stack([known[photo.path] for photo in photos])
     learnt = torch.tensor([photo.split in config.train_splits for photo in photos])
     index = build_neighbours(photos, embeddings, targets, learnt, stage.dims)
@@ -85,7 +117,8 @@ def tune(bundle: Bundle, photosets: Sequence[PhotoSet], config: TrainConfig) -> 
     rarity = -(((targets[learnt] == 1).sum(dim=0) + 0.5) / learnt.sum()).log()  # (tags,)
     weight, balance = _best(bundle, validations, rarity, stage)
     voting = replace(voting, weight=weight)
-    calibration = _calibrate(bundle, validations, weight, balance * rarity)
+    teachers = _teachers(validations, stage.calibrate_on)
+    calibration = _calibrate(bundle, teachers, weight, balance * rarity)
     calibration = replace(calibration, abstain_below=stage.abstain_below)
     logger.info(
         "neighbours count %.0f %%, rare tags' exponent %.2f, scores' logits × %.2f",
@@ -172,6 +205,50 @@ def _scores(bundle: Bundle, validation: Validation, weight: float, adjust: Calib
     """A validation set's scores over its own tags."""
     scores = adjust(validation.scores.lerp(validation.votes, weight))
     return in_vocabulary(scores, bundle.vocabulary, validation.photoset.vocabulary)
+
+
+def _lending(
+    recommender: Recommender, photosets: Sequence[PhotoSet], known: Mapping[Path, Tensor]
+) -> Recommender:
+    """The recommender whose classes lend to the taught tags that are not the worse for it.
+
+    What classes know of a tag helps with photos that no set is like, so that validation photos,
+    which are like the sets, only have a veto.
+    """
+    bundle = recommender.bundle
+    classes, vocabulary = bundle.config.classes, bundle.vocabulary
+    if not classes:
+        return recommender
+    taught = {*vocabulary.tags} - {*classes.tags}
+    asked = {tag: of for tag, of in classes_of().items() if tag in taught}
+    targets = torch.cat([partial_targets(s.photos, s.vocabulary, vocabulary) for s in photosets])
+    embeddings = torch.stack([known[photo.path] for s in photosets for photo in s.photos])
+    without, lending = _with_lends(recommender, {}), _with_lends(recommender, asked)
+    before, after = (_losses(r.raw_scores(embeddings), targets) for r in (without, lending))
+    good = vocabulary.decode((after <= WORSE * before).nonzero()[:, 0].tolist())
+    logger.info("classes lend to %d of %d taught tags", len(asked.keys() & {*good}), len(asked))
+    return _with_lends(recommender, {tag: asked[tag] for tag in asked if tag in good})
+
+
+def _with_lends(recommender: Recommender, lends: Mapping[str, tuple[int, ...]]) -> Recommender:
+    config = recommender.bundle.config
+    assert config.classes
+    config = replace(config, classes=replace(config.classes, lends=lends))
+    return Recommender(replace(recommender.bundle, config=config))
+
+
+def _losses(scores: Tensor, targets: Tensor) -> Tensor:
+    """The mean cross entropy of each tag (tags,), over the photos whose sets know it."""
+    truth = targets.float().clamp(min=0)
+    losses = binary_cross_entropy(scores.clamp(1e-4, 1 - 1e-4), truth, reduction="none")
+    known = targets >= 0
+    return (losses * known).sum(dim=0) / known.sum(dim=0).clamp(min=1)
+
+
+def _teachers(validations: Sequence[Validation], names: Sequence[str]) -> list[Validation]:
+    if strange := {*names} - {v.photoset.name for v in validations}:
+        raise DataError(f"tuning.calibrate_on: no set with validation photos is called {strange}")
+    return [v for v in validations if not names or v.photoset.name in names]
 
 
 def _calibrate(

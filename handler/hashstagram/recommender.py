@@ -5,12 +5,14 @@ makes the graph of that workers run. It knows nothing of HTTP or TorchServe.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from PIL import Image
 
 from hashstagram.bundle import Bundle
+from hashstagram.classes import lent
 from hashstagram.decode import decode_image
 from hashstagram.model import detach_head
 from hashstagram.precision import choose_precision
@@ -109,15 +111,19 @@ class Recommender:
         """The network's scores (N, tags), and its neighbours' where it has some, uncalibrated."""
         config, neighbours = self.bundle.config, self.bundle.neighbours
         logits: torch.Tensor = self.head(embeddings.to(self.device)).float().cpu()
-        own = logits[:, : -config.classes.count] if config.classes else logits
-        scores = own.softmax(dim=1) if config.activation == "softmax" else own.sigmoid()
+        taught = logits[:, : -config.classes.count] if config.classes else logits
+        scores = taught.softmax(dim=1) if config.activation == "softmax" else taught.sigmoid()
         if config.classes:
-            read_off = config.classes.scores(logits[:, -config.classes.count :])
-            scores = torch.cat([scores, read_off], dim=1)
+            scores = lent(scores, logits[:, -config.classes.count :], self._membership)
         if config.neighbours and neighbours:
             votes = neighbours.vote(embeddings.cpu(), config.neighbours)
             scores = scores.lerp(votes, config.neighbours.weight * neighbours.known)
         return scores
+
+    @cached_property
+    def _membership(self) -> torch.Tensor:
+        assert self.bundle.config.classes
+        return self.bundle.config.classes.membership(self.bundle.vocabulary)
 
     @property
     def ranking(self) -> Ranking:
