@@ -29,6 +29,16 @@ def test_the_most_alike_vote_and_the_more_alike_the_more(index: Neighbours) -> N
     torch.testing.assert_close(votes, torch.tensor([2 / 3, 1 / 3, 1 / 3]))
 
 
+def test_tags_that_no_photo_has_get_no_votes(index: Neighbours) -> None:
+    """Where they are the vocabulary's last, as those that are read off classes are, or not."""
+    voting = NeighboursConfig(weight=0.5, k=2)
+    photos = torch.tensor([[4.0, 0.0], [1.0, 2.0]])
+    none = torch.zeros(3, 2, dtype=torch.bool)
+    wider = replace(index, targets=torch.cat([none, index.targets, none], dim=1))
+    expected = torch.cat([torch.zeros(2, 2), index.vote(photos, voting), torch.zeros(2, 2)], dim=1)
+    torch.testing.assert_close(wider.vote(photos, voting), expected)
+
+
 def test_nearest_says_who(index: Neighbours) -> None:
     similarities, rows = index.nearest(torch.tensor([[9.0, 16.0]]), k=2)
     assert index.digests[rows].tolist() == [[-7, 5]]

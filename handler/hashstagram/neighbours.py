@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from hashstagram.errors import InvalidBundleError
 
@@ -69,12 +69,19 @@ class Neighbours:
         """The share of the neighbours' votes that each tag gets: (N, tags), from 0 to 1."""
         similarities, rows = self.nearest(embeddings, config.k)
         weights = (config.sharpness * similarities).softmax(dim=1)  # (N, k)
-        return torch.einsum("nk,nkt->nt", weights, self.targets[rows].float())
+        votes = torch.einsum("nk,nkt->nt", weights, self._taught[rows].float())
+        return pad(votes, (0, self.targets.shape[1] - votes.shape[1]))
 
     @cached_property
     def known(self) -> Tensor:
         """(tags,): 1 where a photo has the tag, 0 where the neighbours cannot speak about it."""
         return self.targets.any(dim=0).float()
+
+    @cached_property
+    def _taught(self) -> Tensor:
+        """The targets up to the last tag that a photo has: a vocabulary ends in tags of classes."""
+        last = self.targets.any(dim=0).nonzero().max().item()
+        return self.targets[:, : last + 1].contiguous()
 
     @cached_property
     def _transposed(self) -> Tensor:
