@@ -1,88 +1,264 @@
 """Usage: what people write about a picture, learnt from the tags of photos that nobody has to see.
 
-Two things tell a hashtag from a word that fits: people write it, and it brings others along.
-`brown` fits many photos and is hardly ever written; `dog` is, and `dogsofinstagram` with it.
+Run: python -m training.usage LABELS [--bundle BUNDLE] [--json FILE] | --list BUNDLE [--data ROOT]
+
+A good hashtag for what is seen scores what the model says. Words that fit many pictures and that
+people hardly write score less, those that nobody would post nothing, and what is seen brings along
+its kind (a pug is a dog) and its companions (`dogsofinstagram` stands beside `dog`).
 """
 
+import argparse
+import json
+import logging
+import sys
+import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
+from hashstagram.bundle import BundleConfig
+from hashstagram.classes import PretrainedClasses
+from hashstagram.errors import InvalidBundleError
+from hashstagram.files import CONFIG, USAGE, VOCABULARY
 from hashstagram.usage import Usage
 from hashstagram.vocabulary import Vocabulary
 from training.captions import bait
+from training.classes import NAMES, classes_of
+from training.companions import CUTS, Comparison, Posts, companions, compare
+from training.harrison import DataError, read_harrison
 from training.photoset import PhotoSet
+from training.prepare import open_photoset
+
+logger = logging.getLogger(__name__)
+
+WORDS = Path(__file__).with_name("usage.toml")
 
 # Hashtags that depend on what no picture shows: brands, names, places, moods, who loves whom.
 UNSEEN = Path(__file__).with_name("unseen.txt")
 
+EVERYDAY = Path(__file__).parents[1] / "models" / "everyday"
+
 WRITTEN = 0.1  # as many posts with a tag for each photo that shows it are all that can be expected
-SUPPORT = 10  # posts with both tags, below which a share is chance
-LIFT = 8.0  # how much more often the two stand together than chance would put them
-SHARE = 0.08  # of the posts with a tag, those that carry the other one
-COMPANIONS = 4  # hashtags that a tag may bring along
+# What such words keep of their score: the least, however seldom written, and the most, so that
+# they stand below a concrete thing.
+KEPT = {"faint": (0.2, 0.5), "generic": (0.6, 0.9)}
+KIND = 0.9  # of a thing that is seen, for the kind of thing that it is
 COLLECTED = 50  # a set with fewer tags was collected by them: how common they are says nothing
 
-Posts = Sequence[frozenset[str]]
+
+@dataclass(frozen=True)
+class Words:
+    """The lists of usage.toml, which says what they are for."""
+
+    unposted: frozenset[str]
+    faint: frozenset[str]
+    generic: frozenset[str]
+    other_sense: frozenset[str]
+    guesses: frozenset[str]
+    written: Mapping[str, str]
+
+    @classmethod
+    @cache
+    def load(cls) -> "Words":
+        """Read the file beside this one."""
+        table = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+        written = table.pop("written")
+        return cls(**{name: frozenset(words) for name, words in table.items()}, written=written)
+
+    def hashtag(self, word: str) -> str:
+        """The word as people write it."""
+        return self.written.get(word, word)
 
 
 def learn_usage(
     vocabulary: Vocabulary, photosets: Sequence[PhotoSet], posts: Sequence[Sequence[str]]
 ) -> Usage:
-    """Shares for each tag of the model itself, and for the hashtags that it brings along.
+    """Shares for each tag of the model itself, for its kind, and for what stands beside it.
 
     Args:
         vocabulary: the model's tags.
         photosets: photos that show how common a tag is in pictures.
         posts: the tags of people's posts, such as HARRISON's tag_list.txt.
     """
+    words = Words.load()
     written = [frozenset(post) for post in posts]
-    counts = Counter(tag for post in written for tag in post)
     shares: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for tag, share in _written(vocabulary, photosets, counts, len(written)).items():
-        shares[tag][tag] = share
-    for tag, companions in _companions(vocabulary, written, counts).items():
-        for companion, share in companions.items():
-            shares[companion][tag] = share * shares[tag][tag]
+    seen = _seen(vocabulary, photosets, written)
+    for tag, share in seen.items():
+        shares[words.hashtag(tag)][tag] = share
+    for tag, kind in _kinds(seen):
+        shares[words.hashtag(kind)].setdefault(tag, KIND * seen[kind])
+    for tag, beside in companions(written, *_asked(vocabulary, written)).items():
+        for companion, share in beside.items():
+            shares[words.hashtag(companion)][tag] = share * seen[tag]
     return Usage.of(shares, vocabulary)
 
 
-def _written(
-    vocabulary: Vocabulary, photosets: Sequence[PhotoSet], counts: Counter[str], posts: int
-) -> Mapping[str, float]:
-    """How readily people write each tag, from 0 to 1: its frequency in posts beside pictures.
+def _seen(vocabulary: Vocabulary, photosets: Sequence[PhotoSet], posts: Posts) -> dict[str, float]:
+    """The tags that are hashtags, and what share of their score they keep.
 
-    A tag that is not both posted and shown is taken as it is.
+    Of a word that says little it is how often posts have it beside how often pictures show it.
     """
+    words = Words.load()
+    counts = Counter(tag for post in posts for tag in post)
     shown: Counter[str] = Counter()
     photos: Counter[str] = Counter()  # of the sets that know the tag
-    for photoset in [each for each in photosets if len(each.vocabulary) >= COLLECTED]:
-        shown.update(tag for photo in photoset.photos for tag in photo.tags)
-        photos.update(dict.fromkeys(photoset.vocabulary.tags, len(photoset.photos)))
-    ratios = {
-        tag: (counts[tag] / posts) / (shown[tag] / photos[tag])
-        for tag in vocabulary.tags
-        if counts[tag] and shown[tag]
+    for photoset in photosets:
+        if len(photoset.vocabulary) >= COLLECTED:
+            shown.update(tag for photo in photoset.photos for tag in photo.tags)
+            photos.update(dict.fromkeys(photoset.vocabulary.tags, len(photoset.photos)))
+
+    def share(tag: str) -> float:
+        for name, (least, most) in KEPT.items():
+            if tag in getattr(words, name):
+                if not (counts[tag] and shown[tag]):
+                    return most
+                ratio = (counts[tag] / len(posts)) / (shown[tag] / photos[tag])
+                return min(most, max(least, ratio / WRITTEN))
+        return 1.0
+
+    return {tag: share(tag) for tag in vocabulary.tags if tag not in words.unposted}
+
+
+def _kinds(tags: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """Pairs of a thing and a kind of thing that it is: the kind has all its classes and more."""
+    classes = {tag: frozenset(row) for tag, row in classes_of().items() if tag in tags}
+    for kind, wide in classes.items():
+        for tag, narrow in classes.items():
+            if narrow < wide:
+                yield tag, kind
+
+
+def _asked(vocabulary: Vocabulary, posts: Posts) -> tuple[list[str], list[str]]:
+    """Of the hashtags in posts those that a model sees, and those that may stand beside them."""
+    words = Words.load()
+    dumb = words.unposted | words.faint | words.other_sense
+    unseen = frozenset(UNSEEN.read_text(encoding="utf-8").split())
+    known = {*vocabulary.tags, *(words.hashtag(tag) for tag in vocabulary.tags)}
+    skipped = known | unseen | words.unposted | words.faint | words.guesses | bait()
+    counts = Counter(tag for post in posts for tag in post)
+    return (
+        [tag for tag in vocabulary.tags if tag not in dumb],
+        [tag for tag, _ in counts.most_common() if tag not in skipped],
+    )
+
+
+def evidence(
+    vocabulary: Vocabulary,
+    usage: Usage,
+    classes: PretrainedClasses | None,
+    photosets: Sequence[PhotoSet],
+) -> dict[str, str]:
+    """What stands behind each hashtag that may be recommended.
+
+    Args:
+        vocabulary: the model's tags.
+        usage: what is recommended.
+        classes: the tags that are read off classes.
+        photosets: what the model was trained on, to count the photos; as many as there are.
+    """
+    photos = Counter(
+        tag for photoset in photosets for photo in photoset.split("train") for tag in photo.tags
+    )
+    read_off = classes.tags if classes else {}
+
+    def line(tag: str, share: float) -> str:
+        if tag in read_off:
+            of = "classes " + ", ".join(NAMES[index] for index in read_off[tag][:4])
+            of += f" and {len(read_off[tag]) - 4} more" if len(read_off[tag]) > 4 else ""
+        else:
+            of = f"{photos[tag]} photos" if photosets else "photos"
+        return f"{share:.2f} of {tag} ({of})"
+
+    return {
+        hashtag: "; ".join(
+            line(tag, share) for tag, share in sorted(reasons.items(), key=lambda r: -r[1])
+        )
+        for hashtag, reasons in usage.reasons(vocabulary).items()
     }
-    return {tag: min(1.0, ratios.get(tag, WRITTEN) / WRITTEN) for tag in vocabulary.tags}
 
 
-def _companions(
-    vocabulary: Vocabulary, posts: Posts, counts: Counter[str]
-) -> Mapping[str, Mapping[str, float]]:
-    """For each tag the hashtags that often stand beside it and that the model does not have."""
-    together: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    skipped = bait() | frozenset(UNSEEN.read_text(encoding="utf-8").split()) | {*vocabulary.tags}
-    for post in posts:
-        for tag in post & vocabulary.index.keys():
-            together[tag].update(post - skipped)
-    companions = {}
-    for tag, beside in together.items():
-        shares = {
-            other: both / counts[tag]
-            for other, both in beside.most_common()
-            if both >= SUPPORT and both * len(posts) >= LIFT * counts[tag] * counts[other]
-        }
-        likely = [pair for pair in shares.items() if pair[1] >= SHARE]
-        companions[tag] = dict(likely[:COMPANIONS])
-    return companions
+def _list(folder: Path, photosets: Sequence[PhotoSet]) -> None:
+    vocabulary = Vocabulary.load(folder / VOCABULARY)
+    config = BundleConfig.load(folder / CONFIG)
+    if (folder / USAGE).exists():
+        usage = Usage.load(folder / USAGE, vocabulary)
+    else:
+        usage = Usage.of({tag: {tag: 1.0} for tag in vocabulary.tags}, vocabulary)
+    lines = evidence(vocabulary, usage, config.classes, photosets)
+    for hashtag, reasons in lines.items():
+        print(f"{hashtag}\t{reasons}")
+    print(f"{len(lines)} hashtags")
+
+
+def _table(comparison: Comparison) -> str:
+    head = " | ".join(f"recall@{cut}" for cut in CUTS)
+    lines = [
+        f"{comparison.posts} held-out posts: from {comparison.given} tags to "
+        f"{comparison.others} other hashtags, per cent",
+        "",
+        f"| | {head} |",
+        "|---|" + "---|" * len(CUTS),
+    ]
+    for method, figures in comparison.recall.items():
+        cells = [f"{mean:.1f} ± {half:.1f}" for mean, half in figures.values()]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare ways to learn companions, or list what a bundle recommends; exit 1 with one line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.usage",
+        description="How well the seen tags of posts tell the rest, or what a bundle recommends.",
+    )
+    parser.add_argument(
+        "labels",
+        type=Path,
+        nargs="?",
+        metavar="LABELS",
+        help="posts in HARRISON's format, needed without images: compare ways on a tenth of them",
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=EVERYDAY,
+        metavar="BUNDLE",
+        help="whose tags are seen; models/everyday by default",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison here too")
+    parser.add_argument(
+        "--list", type=Path, metavar="BUNDLE", help="the hashtags that it recommends, and why"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="ROOT",
+        help="with --list: count the training photos of this set; may be repeated",
+    )
+    args = parser.parse_args(argv)
+    if not (args.labels or args.list):
+        parser.error("give LABELS or --list BUNDLE")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        if args.list:
+            _list(args.list, [open_photoset(root) for root in args.data])
+        if args.labels:
+            posts = [frozenset(post) for post in read_harrison(args.labels).tags]
+            vocabulary = Vocabulary.load(args.bundle / VOCABULARY)
+            comparison = compare(posts, *_asked(vocabulary, posts))
+            print(_table(comparison))
+            if args.json:
+                args.json.write_text(json.dumps(asdict(comparison), indent=1) + "\n", "utf-8")
+    except (DataError, InvalidBundleError, OSError) as err:
+        logger.error("%s", err)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
