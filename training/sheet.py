@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,7 +32,8 @@ def draw_pages(recommender: Recommender, photos: Sequence[Path]) -> Iterator[Fig
         figure = Figure(figsize=(3 * COLUMNS, 4.3 * ROWS), layout="constrained")
         places = figure.subplots(ROWS, COLUMNS, squeeze=False).flat
         for place in figure.axes:
-            place.set_axis_off()
+            place.set(xticks=[], yticks=[])
+            place.spines[:].set_visible(False)
         for place, photo in zip(places, photos[start : start + PAGE], strict=False):
             _draw(place, recommender, photo)
         yield figure
@@ -43,11 +45,9 @@ def _draw(place: Axes, recommender: Recommender, photo: Path) -> None:
     try:
         image = recommender.decode(photo.read_bytes())
     except (HashstagramError, OSError) as err:
-        place.text(0.5, 0.5, str(err), wrap=True, ha="center", transform=place.transAxes)
+        place.set_xlabel(fill(str(err), 30))
         return
-    place.text(
-        0.5, -0.02, answer(recommender, image), va="top", ha="center", transform=place.transAxes
-    )
+    place.set_xlabel(answer(recommender, image), fontsize=10)
     image.thumbnail((SIDE, SIDE))
     place.imshow(image)
 
