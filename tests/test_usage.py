@@ -1,6 +1,7 @@
 """From what is in a picture to what people write about it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,9 @@ def test_what_says_little_is_turned_down_by_how_seldom_it_is_written(
     assert unknown["girl"]["girl"] == pytest.approx(0.9)
     narrow = photoset(("girl", 150), tags=5)  # collected by its tags: not how common they are
     assert learn_usage(MODEL, [narrow], POSTS).reasons(MODEL) == unknown
+    unsure = tuple(replace(photo, unsure=("kick",)) for photo in SHOWN.photos)  # so was this one
+    classes = replace(SHOWN, photos=unsure)
+    assert learn_usage(MODEL, [classes], POSTS).reasons(MODEL) == unknown
 
 
 def test_what_nobody_posts_is_no_hashtag_and_brings_none_along(

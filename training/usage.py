@@ -45,7 +45,7 @@ WRITTEN = 0.1  # as many posts with a tag for each photo that shows it are all t
 # they stand below a concrete thing.
 KEPT = {"faint": (0.2, 0.5), "generic": (0.6, 0.9)}
 KIND = 0.9  # of a thing that is seen, for the kind of thing that it is
-COLLECTED = 50  # a set with fewer tags was collected by them: how common they are says nothing
+COLLECTED = 50  # a set with fewer tags was collected by them
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ def _seen(vocabulary: Vocabulary, photosets: Sequence[PhotoSet], posts: Posts) -
     words = Words.load()
     counts = Counter(tag for post in posts for tag in post)
     shown: Counter[str] = Counter()
-    photos: Counter[str] = Counter()  # of the sets that know the tag
-    for photoset in photosets:
-        if len(photoset.vocabulary) >= COLLECTED:
-            shown.update(tag for photo in photoset.photos for tag in photo.tags)
-            photos.update(dict.fromkeys(photoset.vocabulary.tags, len(photoset.photos)))
+    photos: Counter[str] = Counter()  # of the sets that show the tag
+    for photoset in filter(_gathered_at_random, photosets):
+        tags = Counter(tag for photo in photoset.photos for tag in photo.tags)
+        shown.update(tags)
+        photos.update(dict.fromkeys(tags, len(photoset.photos)))
 
     def share(tag: str) -> float:
         for name, (least, most) in KEPT.items():
@@ -120,6 +120,12 @@ def _seen(vocabulary: Vocabulary, photosets: Sequence[PhotoSet], posts: Posts) -
         return 1.0
 
     return {tag: share(tag) for tag in vocabulary.tags if tag not in words.unposted}
+
+
+def _gathered_at_random(photoset: PhotoSet) -> bool:
+    """Whether its photos show how common things are: they were not collected thing by thing."""
+    sure = not any(photo.unsure for photo in photoset.photos)
+    return sure and len(photoset.vocabulary) >= COLLECTED
 
 
 def _kinds(tags: Mapping[str, float]) -> Iterator[tuple[str, str]]:
