@@ -161,12 +161,23 @@ def test_a_usage_that_does_not_fit_is_refused(text: str, tmp_path: Path) -> None
         Usage.load(tmp_path / "usage.json", MODEL)
 
 
+def test_a_tag_of_too_few_photos_is_no_hashtag_unless_classes_speak_for_it() -> None:
+    classes = PretrainedClasses(1000, {"pug": (254,)}, {"piano": (579,)})
+    few = photoset(("dog", 40), ("rock", 29), ("shoes", 30), tags=60)  # in another spelling
+    usage = learn_usage(MODEL, [few], POSTS, classes=classes, evidence=30)
+    assert {"dog", "shoes", "pug", "piano"} <= usage.hashtags.index.keys()
+    assert not {"rocks", "girl", "brown"} & usage.hashtags.index.keys()
+
+
 def test_evidence_says_where_a_hashtag_comes_from() -> None:
     usage = Usage.of({"dog": {"pug": 0.9, "dog": 1}, "pug": {"pug": 1}}, MODEL)
-    classes = PretrainedClasses(1000, {"pug": classes_of()["pug"]})
+    classes = PretrainedClasses(1000, {"pug": (254,)}, {"dog": tuple(range(151, 157))})
     lines = evidence(MODEL, usage, classes, [SHOWN])
-    assert lines["dog"] == "1.00 of dog (40 photos); 0.90 of pug (classes pug)"
     assert lines["pug"] == "1.00 of pug (classes pug)"
+    first, second = lines["dog"].split("; 0.90")
+    assert second == " of pug (classes pug)"
+    assert first.startswith("1.00 of dog (40 photos; classes Chihuahua, ")
+    assert first.endswith(" and 2 more)")
 
 
 def test_a_bundles_hashtags_can_be_listed(

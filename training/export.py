@@ -45,6 +45,7 @@ def export(
     card: str,
     photosets: Sequence[PhotoSet],
     posts: Sequence[Sequence[str]] = (),
+    evidence: int = 0,
     optimized: bool = False,
 ) -> None:
     """Write the bundle, measure what was written, and put the figures into its card.
@@ -55,6 +56,7 @@ def export(
         card: what its card begins with; front matter of its own goes before ours.
         photosets: what to measure on.
         posts: the tags of people's posts: the bundle then answers with what people write.
+        evidence: see learn_usage.
         optimized: choose what runs it by measurement on this machine: see training.optimize.
 
     Raises:
@@ -65,7 +67,9 @@ def export(
     split_card(card)  # refused before anything is measured
     bundle = Bundle.load(run)
     if posts:
-        bundle = replace(bundle, usage=learn_usage(bundle.vocabulary, photosets, posts))
+        classes = bundle.config.classes
+        usage = learn_usage(bundle.vocabulary, photosets, posts, classes=classes, evidence=evidence)
+        bundle = replace(bundle, usage=usage)
     bundle.save(out, dtype=torch.float16)
     if (run / SEEN).exists():
         shutil.copy(run / SEEN, out / SEEN)
@@ -202,6 +206,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="answer with what people write: a set in HARRISON's format, needed without images",
     )
     parser.add_argument(
+        "--evidence",
+        type=int,
+        default=0,
+        metavar="PHOTOS",
+        help="with --usage: answer tags of so many training photos, or that classes speak for",
+    )
+    parser.add_argument(
         "--optimize",
         action="store_true",
         help="choose what runs it by measurement on this machine and on the sets of --data",
@@ -215,8 +226,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         card = args.card.read_text(encoding="utf-8") if args.card else ""
         posts = read_harrison(args.usage).tags if args.usage else ()
         photosets = [open_photoset(root) for root in args.data]
-        optimized = args.optimize
-        export(args.run, args.out, card=card, photosets=photosets, posts=posts, optimized=optimized)
+        export(
+            args.run,
+            args.out,
+            card=card,
+            photosets=photosets,
+            posts=posts,
+            evidence=args.evidence,
+            optimized=args.optimize,
+        )
     except (DataError, InvalidBundleError, OSError) as err:
         logger.error("%s", err)
         return 1

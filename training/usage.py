@@ -30,6 +30,7 @@ from training.companions import CUTS, Comparison, Posts, companions, compare
 from training.harrison import DataError, read_harrison
 from training.photoset import PhotoSet
 from training.prepare import open_photoset
+from training.spelling import as_spelled
 
 logger = logging.getLogger(__name__)
 
@@ -73,31 +74,48 @@ class Words:
 
 
 def learn_usage(
-    vocabulary: Vocabulary, photosets: Sequence[PhotoSet], posts: Sequence[Sequence[str]]
+    vocabulary: Vocabulary,
+    photosets: Sequence[PhotoSet],
+    posts: Sequence[Sequence[str]],
+    *,
+    classes: PretrainedClasses | None = None,
+    evidence: int = 0,
 ) -> Usage:
     """Shares for each tag of the model itself, for its kind, and for what stands beside it.
 
     Args:
         vocabulary: the model's tags.
-        photosets: photos that show how common a tag is in pictures.
+        photosets: the model's photos; they show how common a tag is in pictures, too.
         posts: the tags of people's posts, such as HARRISON's tag_list.txt.
+        classes: what the model's classes say of tags.
+        evidence: training photos that a tag must have to be answered, if no class speaks for it.
     """
     words = Words.load()
     written = [frozenset(post) for post in posts]
+    photosets = [as_spelled(photoset, vocabulary) for photoset in photosets]
+    spoken = {*classes.tags, *classes.lends} if classes else set()
+    photos = _training_photos(photosets)
+    sure = [tag for tag in vocabulary.tags if tag in spoken or photos[tag] >= evidence]
     shares: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    seen = _seen(vocabulary, photosets, written)
+    seen = _seen(sure, photosets, written)
     for tag, share in seen.items():
         shares[words.hashtag(tag)][tag] = share
     for tag, kind in _kinds(seen):
         shares[words.hashtag(kind)].setdefault(tag, KIND * seen[kind])
-    for tag, beside in companions(written, *_asked(vocabulary, written)).items():
+    for tag, beside in companions(written, *_asked(sure, written)).items():
         for companion, share in beside.items():
             shares[words.hashtag(companion)][tag] = share * seen[tag]
     return Usage.of(shares, vocabulary)
 
 
-def _seen(vocabulary: Vocabulary, photosets: Sequence[PhotoSet], posts: Posts) -> dict[str, float]:
-    """The tags that are hashtags, and what share of their score they keep.
+def _training_photos(photosets: Sequence[PhotoSet]) -> Counter[str]:
+    return Counter(
+        tag for photoset in photosets for photo in photoset.split("train") for tag in photo.tags
+    )
+
+
+def _seen(tags: Sequence[str], photosets: Sequence[PhotoSet], posts: Posts) -> dict[str, float]:
+    """Those of a model's tags that are hashtags, and what share of their score they keep.
 
     Of a word that says little it is how often posts have it beside how often pictures show it.
     """
@@ -106,9 +124,9 @@ def _seen(vocabulary: Vocabulary, photosets: Sequence[PhotoSet], posts: Posts) -
     shown: Counter[str] = Counter()
     photos: Counter[str] = Counter()  # of the sets that show the tag
     for photoset in filter(_gathered_at_random, photosets):
-        tags = Counter(tag for photo in photoset.photos for tag in photo.tags)
-        shown.update(tags)
-        photos.update(dict.fromkeys(tags, len(photoset.photos)))
+        there = Counter(tag for photo in photoset.photos for tag in photo.tags)
+        shown.update(there)
+        photos.update(dict.fromkeys(there, len(photoset.photos)))
 
     def share(tag: str) -> float:
         for name, (least, most) in KEPT.items():
@@ -119,7 +137,7 @@ def _seen(vocabulary: Vocabulary, photosets: Sequence[PhotoSet], posts: Posts) -
                 return min(most, max(least, ratio / WRITTEN))
         return 1.0
 
-    return {tag: share(tag) for tag in vocabulary.tags if tag not in words.unposted}
+    return {tag: share(tag) for tag in tags if tag not in words.unposted}
 
 
 def _gathered_at_random(photoset: PhotoSet) -> bool:
@@ -137,16 +155,16 @@ def _kinds(tags: Mapping[str, float]) -> Iterator[tuple[str, str]]:
                 yield tag, kind
 
 
-def _asked(vocabulary: Vocabulary, posts: Posts) -> tuple[list[str], list[str]]:
+def _asked(tags: Sequence[str], posts: Posts) -> tuple[list[str], list[str]]:
     """Of the hashtags in posts those that a model sees, and those that may stand beside them."""
     words = Words.load()
     dumb = words.unposted | words.faint | words.other_sense
     unseen = frozenset(UNSEEN.read_text(encoding="utf-8").split())
-    known = {*vocabulary.tags, *(words.hashtag(tag) for tag in vocabulary.tags)}
+    known = {*tags, *(words.hashtag(tag) for tag in tags)}
     skipped = known | unseen | words.unposted | words.faint | words.guesses | bait()
     counts = Counter(tag for post in posts for tag in post)
     return (
-        [tag for tag in vocabulary.tags if tag not in dumb],
+        [tag for tag in tags if tag not in dumb],
         [tag for tag, _ in counts.most_common() if tag not in skipped],
     )
 
@@ -162,21 +180,21 @@ def evidence(
     Args:
         vocabulary: the model's tags.
         usage: what is recommended.
-        classes: the tags that are read off classes.
+        classes: what the model's classes say of tags.
         photosets: what the model was trained on, to count the photos; as many as there are.
     """
-    photos = Counter(
-        tag for photoset in photosets for photo in photoset.split("train") for tag in photo.tags
-    )
-    read_off = classes.tags if classes else {}
+    photos = _training_photos([as_spelled(photoset, vocabulary) for photoset in photosets])
+    spoken = {**classes.tags, **classes.lends} if classes else {}
 
     def line(tag: str, share: float) -> str:
-        if tag in read_off:
-            of = "classes " + ", ".join(NAMES[index] for index in read_off[tag][:4])
-            of += f" and {len(read_off[tag]) - 4} more" if len(read_off[tag]) > 4 else ""
-        else:
-            of = f"{photos[tag]} photos" if photosets else "photos"
-        return f"{share:.2f} of {tag} ({of})"
+        grounds = []
+        if not (classes and tag in classes.tags):
+            grounds.append(f"{photos[tag]} photos" if photosets else "photos")
+        if tag in spoken:
+            names = [NAMES[index] for index in spoken[tag]]
+            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+            grounds.append(f"classes {', '.join(names[:4])}{more}")
+        return f"{share:.2f} of {tag} ({'; '.join(grounds)})"
 
     return {
         hashtag: "; ".join(
@@ -256,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.labels:
             posts = [frozenset(post) for post in read_harrison(args.labels).tags]
             vocabulary = Vocabulary.load(args.bundle / VOCABULARY)
-            comparison = compare(posts, *_asked(vocabulary, posts))
+            comparison = compare(posts, *_asked(vocabulary.tags, posts))
             print(_table(comparison))
             if args.json:
                 args.json.write_text(json.dumps(asdict(comparison), indent=1) + "\n", "utf-8")
