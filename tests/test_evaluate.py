@@ -72,6 +72,21 @@ def test_the_report_on_photos_it_has_not_seen(trained: Path, photoset: PhotoSet)
     assert "photos of colours get with a score of 0.5 or more are of other sets" in signs
 
 
+def test_words_by_the_bundles_threshold(bundle: Bundle, photoset: PhotoSet, tmp_path: Path) -> None:
+    replace(bundle, config=replace(bundle.config, word_threshold=0.3)).save(tmp_path / "words")
+    bundle.save(tmp_path / "plain")
+    for name, threshold in {"words": 0.3, "plain": 0.5}.items():
+        evaluation = evaluate.examine(tmp_path / name, photoset, knn=False)
+        words = evaluation.report["per_word_threshold"]
+        assert words.keys() == evaluation.report["per_word"].keys() | {"threshold", "given"}
+        given = (evaluation.scores >= threshold).sum(dim=1).double().mean()
+        assert (words["threshold"], words["given"]) == (threshold, round(float(given), 2))
+        recall = metrics.per_word(evaluation.scores, evaluation.targets, threshold=threshold).recall
+        assert words["recall"] == round(100 * float(recall), 2) > 0
+        rows = [line.split() for line in evaluate.table(evaluation.report).splitlines()]
+        assert ["per_word_threshold.recall", f"{words['recall']:.1f}"] in rows
+
+
 def test_photos_are_scored_as_they_are_served(trained: Path, photoset: PhotoSet) -> None:
     recommender = Recommender.from_pretrained(trained)
     calibration = Calibration(scale=0.5, bias=tuple(0.1 * n for n in range(10)))

@@ -72,6 +72,17 @@ def test_per_word_by_hand() -> None:
     assert (int(words.n_plus), int(words.words)) == (2, 4)
 
 
+def test_words_by_threshold_by_hand() -> None:
+    # From 0.5 on, word 0 for photos 0 and 2, right once of 2 occurrences; 1 and 2 never right.
+    words = metrics.per_word(SCORES, TARGETS, threshold=0.5)
+    assert float(words.precision) == float(words.recall) == pytest.approx(1 / 8)
+    assert (int(words.n_plus), int(words.words)) == (1, 4)
+    # From 0.4 on, word 2 for photo 2 too.
+    assert float(metrics.per_word(SCORES, TARGETS, threshold=0.4).recall) == pytest.approx(1 / 4)
+    # From nothing on all but word 3, which cannot be answered.
+    assert float(metrics.per_word(SCORES, TARGETS, threshold=0.0).recall) == pytest.approx(3 / 4)
+
+
 def test_perfect_and_hopeless_scores() -> None:
     perfect = TARGETS.float()
     assert float(metrics.mean_average_precision(perfect, TARGETS)) == 1

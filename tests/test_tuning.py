@@ -11,11 +11,13 @@ from hashstagram.model import ModelConfig, create_model
 from hashstagram.recommender import Recommender
 from hashstagram.transforms import TransformConfig
 from hashstagram.vocabulary import Vocabulary
+from training import metrics
 from training.config import TrainConfig, TuningConfig
-from training.evaluate import evaluate
+from training.dataset import partial_targets
+from training.evaluate import embed, evaluate
 from training.photoset import PhotoSet
 from training.prepare import open_photoset
-from training.tuning import tune
+from training.tuning import THRESHOLDS, tune
 
 # Five tags fit into five answers, so recall@5 could not tell the choices apart.
 PLAIN = TrainConfig("colours", tuning=TuningConfig(metric="mean_average_precision"))
@@ -87,6 +89,25 @@ def test_the_balance_favours_rare_tags(untrained: Bundle, photoset: PhotoSet) ->
     assert isinstance(bias, tuple)
     assert favoured.neighbours is None
     assert bias[photoset.vocabulary.index["photo"]] == min(bias)  # half the photos have it
+
+
+def test_the_word_threshold_is_the_best_on_the_validation_photos(
+    untrained: Bundle, photoset: PhotoSet
+) -> None:
+    tuning = TuningConfig(metric="f1", weights=(0.7,), index_validation=False)
+    tuned = tune(untrained, [photoset], replace(PLAIN, tuning=tuning))
+    best = tuned.config.word_threshold
+    photos, known = photoset.split("val"), photoset.vocabulary
+    recommender = Recommender(tuned)
+    scores = recommender.calibrated_scores(embed(recommender, photos))
+    targets = partial_targets(photos, known, known) == 1
+    f1 = {
+        threshold: float(metrics.per_word(scores, targets, threshold=threshold).f1)
+        for threshold in THRESHOLDS
+    }
+    assert best is not None
+    assert f1[best] == max(f1.values()) > f1[0.01]
+    assert tune(tuned, [photoset], PLAIN).config.word_threshold is None
 
 
 def test_unsure_tags_change_nothing(photoset: PhotoSet) -> None:

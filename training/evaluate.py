@@ -44,6 +44,7 @@ CHUNK = 256  # photos whose embeddings are scored at once
 ALONE = (
     *("abstained", "foreign_tags", "confident_wrong.answers", "confident_wrong.photos"),
     *("covered.set", "covered.all"),
+    *(f"per_word_threshold.{name}" for name in ("precision", "recall", "f1", "n_plus", "given")),
 )
 SHARED = ("precision_at_1", "recall_at_5", "accuracy_at_5", "mean_average_precision")
 
@@ -220,6 +221,7 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
         "baselines": {
             name: measure(theirs, partial, frequency=frequency) for name, theirs in rivals.items()
         },
+        "per_word_threshold": _words_by_threshold(recommender.bundle.config, scores, targets),
         **_confidence(recommender, answers, photos, known),
         "shared": _shared(in_set, partial, labels, known.mask(of.tags)),
         "reliability": [asdict(each) for each in metrics.reliability(scores, targets)],
@@ -268,6 +270,17 @@ def _refuse_strangers(
             f"{bundle} knows none of the tags of the photos of {name}, such as "
             f"{photos[0].tags[0]!r}: there is nothing to measure"
         )
+
+
+def _words_by_threshold(config: BundleConfig, scores: Tensor, targets: Tensor) -> Report:
+    """The per-word protocol with all words from a score on, in per cent; `given` a photo."""
+    threshold = metrics.SURE if config.word_threshold is None else config.word_threshold
+    words = asdict(metrics.per_word(scores, targets, threshold=threshold))
+    return {
+        "threshold": threshold,
+        **{name: _in_unit(f"per_word.{name}", float(value)) for name, value in words.items()},
+        "given": round(float((scores >= threshold).sum() / len(scores)), 2),
+    }
 
 
 def _confidence(

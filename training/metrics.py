@@ -138,13 +138,19 @@ class PerWord:
 
 
 def per_word(
-    scores: Tensor, targets: Tensor, k: int = K, *, weights: Tensor | None = None
+    scores: Tensor,
+    targets: Tensor,
+    k: int = K,
+    *,
+    threshold: float | None = None,
+    weights: Tensor | None = None,
 ) -> PerWord:
     """The protocol of Corel5k's published tables: k tags a photo, means over occurring words.
 
-    A word that is never recommended has precision 0 (Makadia, Pavlovic, Kumar 2008, JEC).
+    A word that is never recommended has precision 0 (Makadia, Pavlovic, Kumar 2008, JEC). With a
+    threshold, from 0 to 1, a photo's tags are those that score it or more instead, however many.
     """
-    chosen = top_k(scores, k)
+    chosen = top_k(scores, k) if threshold is None else scores >= threshold
     given, own = _per_tag(chosen, weights), _per_tag(targets, weights)
     hits = _per_tag(chosen & targets, weights)
     words = (own > 0).sum(dim=0)

@@ -44,6 +44,7 @@ METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
     ),
     "f1": lambda scores, targets: float(metrics.per_word(scores, targets).f1),
 }
+THRESHOLDS = tuple(percent / 100 for percent in range(1, 100))
 ANSWERS = 10  # of each photo's tags, the best so many teach the calibration
 WORSE = 1.1  # how much the loss of a tag's validation photos may grow when classes lend to it
 
@@ -134,9 +135,18 @@ def tune(
             *(report["accuracy_at_5"], words["precision"], words["recall"]),
             *(words["f1"], words["n_plus"], words["words"]),
         )
+    threshold = None
+    if stage.metric == "f1":
+        threshold = _word_threshold(bundle, validations, weight, calibration)
+        logger.info("all words from a score of %.2f on have the best F1", threshold)
     if stage.index_validation:
         index = build_neighbours(photos, embeddings, targets, learnt | True, stage.dims)
-    tuned = replace(plain, neighbours=voting if weight else None, calibration=calibration)
+    tuned = replace(
+        plain,
+        neighbours=voting if weight else None,
+        calibration=calibration,
+        word_threshold=threshold,
+    )
     return replace(bundle, config=tuned, neighbours=index if weight else None)
 
 
@@ -199,6 +209,21 @@ def _best(
 
     choices = [(w, b) for w in config.weights for b in config.balances]
     return max(choices, key=metric)
+
+
+def _word_threshold(
+    bundle: Bundle, validations: Sequence[Validation], weight: float, calibration: Calibration
+) -> float:
+    """The threshold with the best F1 per word, over all validation photos."""
+    measured = [judged(_scores(bundle, v, weight, calibration), v.targets) for v in validations]
+
+    def f1(threshold: float) -> float:
+        return sum(
+            len(targets) * float(metrics.per_word(scores, targets, threshold=threshold).f1)
+            for scores, targets in measured
+        )
+
+    return max(THRESHOLDS, key=f1)
 
 
 def _scores(bundle: Bundle, validation: Validation, weight: float, adjust: Calibration) -> Tensor:

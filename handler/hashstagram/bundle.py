@@ -78,6 +78,8 @@ class BundleConfig:
         training: how it came to be: resolved training configuration, sets and versions, and the
             pretrained weights that it started from, each with its licence.
         engine: what workers run it by.
+        word_threshold: the score from which on a tag counts, where evaluation is to take all such
+            tags and not five; serving has no use for it.
     """
 
     name: str
@@ -89,6 +91,7 @@ class BundleConfig:
     calibration: Calibration = field(default_factory=Calibration)
     training: dict[str, Any] = field(default_factory=dict)
     engine: EngineChoice = field(default_factory=EngineChoice)
+    word_threshold: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse an activation that nothing implements."""
