@@ -164,7 +164,7 @@ def _asked(tags: Sequence[str], posts: Posts) -> tuple[list[str], list[str]]:
     skipped = known | unseen | words.unposted | words.faint | words.guesses | bait()
     counts = Counter(tag for post in posts for tag in post)
     return (
-        [tag for tag in tags if tag not in dumb],
+        [tag for tag in tags if tag in counts and tag not in dumb],
         [tag for tag, _ in counts.most_common() if tag not in skipped],
     )
 
@@ -204,14 +204,17 @@ def evidence(
     }
 
 
-def _list(folder: Path, photosets: Sequence[PhotoSet]) -> None:
+def _load(folder: Path) -> tuple[Vocabulary, Usage]:
+    """A bundle's tags and usage, that of one without being to answer with the tags as they are."""
     vocabulary = Vocabulary.load(folder / VOCABULARY)
-    config = BundleConfig.load(folder / CONFIG)
     if (folder / USAGE).exists():
-        usage = Usage.load(folder / USAGE, vocabulary)
-    else:
-        usage = Usage.of({tag: {tag: 1.0} for tag in vocabulary.tags}, vocabulary)
-    lines = evidence(vocabulary, usage, config.classes, photosets)
+        return vocabulary, Usage.load(folder / USAGE, vocabulary)
+    return vocabulary, Usage.of({tag: {tag: 1.0} for tag in vocabulary.tags}, vocabulary)
+
+
+def _list(folder: Path, photosets: Sequence[PhotoSet]) -> None:
+    vocabulary, usage = _load(folder)
+    lines = evidence(vocabulary, usage, BundleConfig.load(folder / CONFIG).classes, photosets)
     for hashtag, reasons in lines.items():
         print(f"{hashtag}\t{reasons}")
     print(f"{len(lines)} hashtags")
@@ -273,8 +276,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             _list(args.list, [open_photoset(root) for root in args.data])
         if args.labels:
             posts = [frozenset(post) for post in read_harrison(args.labels).tags]
-            vocabulary = Vocabulary.load(args.bundle / VOCABULARY)
-            comparison = compare(posts, *_asked(vocabulary.tags, posts))
+            vocabulary, usage = _load(args.bundle)
+            answered = vocabulary.decode(sorted({*usage.tags.tolist()}))
+            comparison = compare(posts, *_asked(answered, posts))
             print(_table(comparison))
             if args.json:
                 args.json.write_text(json.dumps(asdict(comparison), indent=1) + "\n", "utf-8")
