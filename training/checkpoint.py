@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
-from training.config import TrainConfig, TuningConfig
+from training.config import TrainConfig
 from training.harrison import DataError
 from training.photoset import Photo
 
@@ -78,9 +78,9 @@ def run_key(config: TrainConfig, weights: str | Sequence[str], photos: Sequence[
 
     Tuning comes after training, and may be done again in another way.
     """
-    trained = replace(config, tuning=TuningConfig())
+    trained = {name: part for name, part in asdict(config).items() if name != "tuning"}
     seen = [[photo.digest, photo.tags, photo.descriptions, *photo.unsure] for photo in photos]
-    asked = [asdict(trained), str(weights), seen]
+    asked = [trained, str(weights), seen]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
 

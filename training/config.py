@@ -163,9 +163,6 @@ class TuningConfig:
         sharpness: of their votes.
         dims: of the neighbours' index.
         abstain_below: see Calibration.
-        calibrate_on: the sets, by their names, whose photos teach the calibration; all by
-            default. Where labels come from classes what is unsure is left out, and the rest is
-            easier than photos are: sets whose labels are complete know better.
         index_validation: the validation photos join the neighbours once everything is chosen.
     """
 
@@ -177,7 +174,6 @@ class TuningConfig:
     sharpness: float = 10.0
     dims: int = 128
     abstain_below: float = 0.2
-    calibrate_on: tuple[str, ...] = ()
     index_validation: bool = True
 
 

@@ -30,7 +30,6 @@ from training.classes import classes_of
 from training.config import TrainConfig, TuningConfig
 from training.dataset import partial_targets, training_photos
 from training.evaluate import embed, in_vocabulary, judged, measure
-from training.harrison import DataError
 from training.photoset import Photo, PhotoSet, Split
 
 logger = logging.getLogger(__name__)
@@ -88,9 +87,6 @@ def tune(
         photosets: its photos.
         config: what to fit, and how.
         rows: the embeddings of `photos_to_tune_on` (photos, width), if they are known.
-
-    Raises:
-        DataError: there is no such set to calibrate on.
     """
     stage = config.tuning
     plain = replace(bundle.config, neighbours=None, calibration=Calibration())
@@ -118,8 +114,7 @@ def tune(
     rarity = -(((targets[learnt] == 1).sum(dim=0) + 0.5) / learnt.sum()).log()  # (tags,)
     weight, balance = _best(bundle, validations, rarity, stage)
     voting = replace(voting, weight=weight)
-    teachers = _teachers(validations, stage.calibrate_on)
-    calibration = _calibrate(bundle, teachers, weight, balance * rarity)
+    calibration = _calibrate(bundle, validations, weight, balance * rarity)
     calibration = replace(calibration, abstain_below=stage.abstain_below)
     logger.info(
         "neighbours count %.0f %%, rare tags' exponent %.2f, scores' logits × %.2f",
@@ -270,18 +265,16 @@ def _losses(scores: Tensor, targets: Tensor) -> Tensor:
     return (losses * known).sum(dim=0) / known.sum(dim=0).clamp(min=1)
 
 
-def _teachers(validations: Sequence[Validation], names: Sequence[str]) -> list[Validation]:
-    if strange := {*names} - {v.photoset.name for v in validations}:
-        raise DataError(f"tuning.calibrate_on: no set with validation photos is called {strange}")
-    return [v for v in validations if not names or v.photoset.name in names]
-
-
 def _calibrate(
     bundle: Bundle, validations: Sequence[Validation], weight: float, favour: Tensor
 ) -> Calibration:
-    """Platt scaling on each photo's best tags, after rare ones were favoured by `favour`."""
+    """Platt scaling on each photo's best tags, after rare ones were favoured by `favour`.
+
+    What is unsure counts as wrong here: without it photos look easier than they are, and a score
+    is far too sure of a photo that no set is like.
+    """
     adjust = Calibration(bias=tuple(favour.tolist()))
-    pairs = [_answers(*judged(_scores(bundle, v, weight, adjust), v.targets)) for v in validations]
+    pairs = [_answers(_scores(bundle, v, weight, adjust), v.targets == 1) for v in validations]
     logits = torch.cat([torch.logit(scores, eps=1e-6) for scores, _ in pairs])
     right = torch.cat([truth for _, truth in pairs])
     if right.all() or not right.any():
