@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from torchvision.models import get_model
 
 from hashstagram.bundle import Bundle
@@ -15,7 +16,7 @@ from hashstagram.recommender import Recommender
 from hashstagram.vocabulary import Vocabulary
 from tests.test_pipeline import CONFIG
 from training import train
-from training.classes import NAMES, classes_of, expand, read_off
+from training.classes import NAMES, classes_of, expand, read_off, refit
 from training.config import LossConfig
 from training.loss import network_loss, partial_loss
 
@@ -137,3 +138,20 @@ def test_tags_that_do_not_fit_the_classes_are_refused(run: Path, tmp_path: Path)
     Bundle(bundle.config, shorter, bundle.model).save(tmp_path / "b")
     with pytest.raises(InvalidBundleError, match="classes' tags"):
         Bundle.load(tmp_path / "b")
+
+
+def test_classes_say_again_what_they_said_before() -> None:
+    """Also of photos that the fit has not seen, where the features have moved smoothly."""
+    generator = torch.Generator().manual_seed(3)
+    before = torch.randn(400, 12, generator=generator)
+    moved = before + 0.3 * before @ torch.randn(12, 12, generator=generator)
+    start, model = nn.Sequential(nn.Linear(12, 9)), nn.Sequential(nn.Linear(12, 9))
+    rows = [features[:300].half().numpy() for features in (before, moved)]
+    tags = model[0].weight[:4].clone()
+    refit(model, start, *rows, count=5)
+    said = start[0](before[300:])[:, -5:]
+    off, lost = (
+        (network[0](moved[300:])[:, -5:] - said).abs().mean() for network in (model, start)
+    )
+    assert off < 0.2 * lost
+    assert torch.equal(model[0].weight[:4], tags)

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V2_Weights
 
+from hashstagram.branches import last_linear
 from hashstagram.classes import PretrainedClasses
 from hashstagram.model import split_head
 from hashstagram.vocabulary import Vocabulary
 
 TABLE = Path(__file__).with_name("classes.toml")
+RIDGE = 0.01  # of the inputs' mean square
 
 # Every network of torchvision's, and EfficientNet-Lite, has the classes in this order. No two share
 # a name: "crane" is the machine and "crane bird" the bird, "cardigan" is worn, "Cardigan" barks.
@@ -81,3 +83,41 @@ def save_class_targets(
 def load_class_targets(path: Path) -> Tensor:
     """What `save_class_targets` wrote, in single precision."""
     return torch.from_numpy(np.load(path, allow_pickle=False)).float()
+
+
+@torch.no_grad()
+def refit(
+    model: nn.Module,
+    start: nn.Module,
+    before: npt.NDArray[np.float16],
+    after: npt.NDArray[np.float16],
+    count: int,
+) -> None:
+    """Have a network's last `count` outputs say of photos what they said before it was fine-tuned.
+
+    By ridge regression on logits, towards the outputs' own weights: a logit speaks of classes that
+    no photo shows, too.
+
+    Args:
+        model: the fine-tuned network, changed in place.
+        start: the network before, with the classes' own weights.
+        before: (photos, width), what reached the start's last layer.
+        after: (photos, width), what reaches the model's, of the same photos.
+        count: of classes.
+    """
+    own = _with_bias(last_linear(start)[1], count)  # (count, width + 1)
+    inputs, wanted = (
+        nn.functional.pad(torch.from_numpy(np.asarray(rows, np.float32)), (0, 1), value=1.0)
+        for rows in (after, before)
+    )
+    squares = inputs.T @ inputs
+    squares.diagonal().add_(RIDGE * squares.diagonal()[:-1].mean())
+    change = torch.linalg.solve(squares, inputs.T @ ((wanted - inputs) @ own.T)).T
+    linear = last_linear(model)[1]
+    fitted = (own + change).to(linear.weight)
+    linear.weight[-count:], linear.bias[-count:] = fitted[:, :-1], fitted[:, -1]
+
+
+def _with_bias(linear: nn.Linear, count: int) -> Tensor:
+    """The weights of the last outputs and, behind them, their biases: (count, width + 1)."""
+    return torch.cat([linear.weight[-count:], linear.bias[-count:, None]], dim=1).float().cpu()

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 BLOCK = 64  # photos that are done together
 BATCH = 16  # photos that go through the network at once
-MANY = 1000  # photos from which on it pays to compile a graph
+MANY = 256  # photos from which on it pays to compile a graph
 
 Features = npt.NDArray[np.float16]
 

@@ -6,6 +6,7 @@ Run: python -m training.optimize BUNDLE --data ROOT [--data ROOT ...]
 import argparse
 import json
 import logging
+import math
 import sys
 import tempfile
 import time
@@ -39,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 BUDGET = 0.3  # points of recall@5 that a faster engine may cost
 CALIBRATION = 600  # training photos that tell the range of each layer's values
-VALIDATION = 400  # photos that the cost is measured on
+VALIDATION = 400  # photos that the cost is measured on, of all sets together
 BATCH = 8
 ROUNDS = 12
 
@@ -78,7 +79,11 @@ def optimize(directory: Path, photosets: Sequence[PhotoSet], *, threads: int = 1
     bundle = Bundle.load(directory)
     predictor = Predictor.of(Recommender(bundle))
     calibration = _sample([p for s in photosets for p in s.split("train")], CALIBRATION)
-    validation = [replace(s, photos=tuple(_sample(s.split("val"), VALIDATION))) for s in photosets]
+    share = VALIDATION / max(1, sum(len(photoset.split("val")) for photoset in photosets))
+    validation = [
+        replace(s, photos=tuple(_sample(s.split("val"), math.ceil(share * len(s.split("val"))))))
+        for s in photosets
+    ]
     if not calibration or not any(s.photos for s in validation):
         raise DataError("optimizing needs photos of the splits train and val")
     torch.set_num_threads(threads)

@@ -9,23 +9,27 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
+from torch import nn
 
+from hashstagram.branches import last_linear
 from training.allocator import keep_freed_memory
 from training.checkpoint import CHECKPOINT, load_checkpoint
-from training.classes import load_class_targets, save_class_targets
+from training.classes import load_class_targets, refit, save_class_targets
 from training.config import TrainConfig
 from training.evaluate import SEEN
 from training.features import cache_features, head_views
 from training.finetune import finetune
 from training.harrison import DataError
 from training.head import fit_head
-from training.photoset import PhotoSet, save_seen
+from training.photoset import Photo, PhotoSet, save_seen
 from training.prepare import open_photoset
 from training.progress import set_up_logging
 from training.run import Run, create_accelerator, create_run, keep, resumed
@@ -69,6 +73,7 @@ def train(
         Terminated: SIGTERM came; the state is saved.
     """
     photosets = settled(photosets)
+    features = features or out / FEATURES
     accelerator = create_accelerator(config)
     if workers is None:
         workers = _spare_cores(accelerator)
@@ -84,19 +89,21 @@ def train(
             classes=run.classes,
             accept_noncommercial=accept_noncommercial,
         )
-        train_head(run, features or out / FEATURES)
+        train_head(run, features)
     else:
         run = resumed(run)
     load_checkpoint(out / CHECKPOINT, run.key, run.state)
     if run.state.epoch < config.finetune.epochs:
-        finetune(_with_classes(run), features or out / FEATURES)
+        finetune(_with_classes(run), features)
     elif trained:
         logger.info("%s is trained to the end: only the tuning is done again", out)
     kept = run.kept
     views = head_views(replace(config, head=replace(config.head, views=1)), kept)
     photos = photos_to_tune_on(photosets, config)
-    [rows] = cache_features(accelerator, views, photos, features or out / FEATURES, workers=workers)
+    [rows] = cache_features(accelerator, views, photos, features, workers=workers)
     if accelerator.is_main_process:
+        if run.classes and config.finetune.epochs:
+            refit_classes(run, kept, dict(zip(photos, rows, strict=True)), features)
         logger.info("tuning on the validation photos")
         tune(run.bundle(kept), photosets, config, rows).save(out)
     accelerator.wait_for_everyone()
@@ -120,6 +127,8 @@ def train_head(run: Run, features: Path) -> None:
     if run.accelerator.is_main_process:
         if run.classes:
             save_class_targets(run.out / CLASSES, run.state.model, cached[0], run.classes)
+        linear = last_linear(run.state.model)[1]
+        own = [tensor[-run.classes :].clone() for tensor in (linear.weight.data, linear.bias.data)]
         losses = fit_head(
             run.config,
             run.state.model,
@@ -128,6 +137,8 @@ def train_head(run: Run, features: Path) -> None:
             words=run.words,
             classes=run.classes,
         )
+        if run.classes:  # the frozen backbone has nothing to teach its own classes
+            linear.weight.data[-run.classes :], linear.bias.data[-run.classes :] = own
         run.begin_stage_two()
         log_head(run.out, losses)
         splits = {*run.config.train_splits, "val"}
@@ -137,6 +148,23 @@ def train_head(run: Run, features: Path) -> None:
             keep(run, run.state.model, log, losses[-1] if losses else None)
         run.save()
     run.accelerator.wait_for_everyone()
+
+
+def refit_classes(
+    run: Run, kept: nn.Module, rows: Mapping[Photo, npt.NDArray[np.float16]], features: Path
+) -> None:
+    """Classes say again what they said before stage two, see training.classes.
+
+    Args:
+        run: see Run.
+        kept: the fine-tuned network, changed in place.
+        rows: what reaches its last layer, (width,), of photos to train on among others.
+        features: where stage one's features are kept.
+    """
+    views = head_views(run.config, run.state.start)
+    before = cache_features(run.accelerator, views, run.photos, features)[0]
+    after = np.stack([rows[photo] for photo in run.photos])
+    refit(kept, run.state.start, before, after, run.classes)
 
 
 def _with_classes(run: Run) -> Run:
