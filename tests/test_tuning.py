@@ -110,7 +110,7 @@ def test_the_word_threshold_is_the_best_on_the_validation_photos(
     assert tune(tuned, [photoset], PLAIN).config.word_threshold is None
 
 
-def test_unsure_tags_change_nothing(photoset: PhotoSet) -> None:
+def test_unsure_tags_only_make_scores_modest(photoset: PhotoSet) -> None:
     """A tag of which the set never says whether a photo shows it, beside a set without the tag."""
     tags = Vocabulary((*photoset.vocabulary.tags, "haze"))
     torch.manual_seed(2)
@@ -119,7 +119,11 @@ def test_unsure_tags_change_nothing(photoset: PhotoSet) -> None:
     bundle = Bundle(BundleConfig("haze", config, transform), tags, create_model(config).eval())
     photos = tuple(replace(photo, unsure=("haze",)) for photo in photoset.photos)
     unsure = replace(photoset, vocabulary=tags, photos=photos)
-    assert tune(bundle, [unsure], PLAIN).config == tune(bundle, [photoset], PLAIN).config
+    doubtful, plain = (tune(bundle, [one], PLAIN).config for one in (unsure, photoset))
+    assert doubtful.neighbours == plain.neighbours
+    sure = torch.tensor([[0.8]])
+    assert doubtful.calibration(sure) <= plain.calibration(sure)
+    assert doubtful.calibration != plain.calibration
 
 
 def test_without_validation_photos_nothing_is_fitted(
