@@ -1,6 +1,8 @@
 """The classes that the backbone was pretrained on: tags read off them, and how they are kept."""
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -83,6 +85,20 @@ def save_class_targets(
 def load_class_targets(path: Path) -> Tensor:
     """What `save_class_targets` wrote, in single precision."""
     return torch.from_numpy(np.load(path, allow_pickle=False)).float()
+
+
+@contextmanager
+def still(model: nn.Module, count: int) -> Iterator[None]:
+    """Put the weights of a network's last `count` outputs back after others were trained.
+
+    A frozen backbone has nothing to teach its own classes, and Adam moves them all the same.
+    """
+    linear = last_linear(model)[1]
+    parts = [part.data[len(part) - count :] for part in (linear.weight, linear.bias)]
+    before = [part.clone() for part in parts]
+    yield
+    for part, weights in zip(parts, before, strict=True):
+        part.copy_(weights)
 
 
 @torch.no_grad()

@@ -19,10 +19,9 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from hashstagram.branches import last_linear
 from training.allocator import keep_freed_memory
 from training.checkpoint import CHECKPOINT, load_checkpoint
-from training.classes import load_class_targets, refit, save_class_targets
+from training.classes import load_class_targets, refit, save_class_targets, still
 from training.config import TrainConfig
 from training.evaluate import SEEN
 from training.features import cache_features, head_views
@@ -101,9 +100,9 @@ def train(
     views = head_views(replace(config, head=replace(config.head, views=1)), kept)
     photos = photos_to_tune_on(photosets, config)
     [rows] = cache_features(accelerator, views, photos, features, workers=workers)
+    if run.classes and config.finetune.epochs:
+        refit_classes(run, kept, dict(zip(photos, rows, strict=True)), features)
     if accelerator.is_main_process:
-        if run.classes and config.finetune.epochs:
-            refit_classes(run, kept, dict(zip(photos, rows, strict=True)), features)
         logger.info("tuning on the validation photos")
         tune(run.bundle(kept), photosets, config, rows).save(out)
     accelerator.wait_for_everyone()
@@ -127,18 +126,15 @@ def train_head(run: Run, features: Path) -> None:
     if run.accelerator.is_main_process:
         if run.classes:
             save_class_targets(run.out / CLASSES, run.state.model, cached[0], run.classes)
-        linear = last_linear(run.state.model)[1]
-        own = [tensor[-run.classes :].clone() for tensor in (linear.weight.data, linear.bias.data)]
-        losses = fit_head(
-            run.config,
-            run.state.model,
-            cached,
-            _with_classes(run).targets,
-            words=run.words,
-            classes=run.classes,
-        )
-        if run.classes:  # the frozen backbone has nothing to teach its own classes
-            linear.weight.data[-run.classes :], linear.bias.data[-run.classes :] = own
+        with still(run.state.model, run.classes):
+            losses = fit_head(
+                run.config,
+                run.state.model,
+                cached,
+                _with_classes(run).targets,
+                words=run.words,
+                classes=run.classes,
+            )
         run.begin_stage_two()
         log_head(run.out, losses)
         splits = {*run.config.train_splits, "val"}
@@ -154,6 +150,8 @@ def refit_classes(
     run: Run, kept: nn.Module, rows: Mapping[Photo, npt.NDArray[np.float16]], features: Path
 ) -> None:
     """Classes say again what they said before stage two, see training.classes.
+
+    In all processes: each waits for the others where features are cached.
 
     Args:
         run: see Run.
