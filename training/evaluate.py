@@ -205,7 +205,7 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
     rivals = {"popularity": baselines.popularity(frequency, len(labels), len(photos))}
     if knn and seen:
         nearest = embed(recommender, seen, progress="seen photos, for kNN")
-        rivals["knn"] = baselines.nearest(embeddings, nearest.float(), labels)
+        rivals["knn"] = baselines.nearest(embeddings, nearest, labels)
     elif knn:
         logger.info("no kNN baseline: the model has seen no photo of %s", photoset.name)
     figures = metrics.figures(scores, targets, frequency=frequency)
@@ -222,7 +222,7 @@ def examine(bundle: Path, photoset: PhotoSet, *, knn: bool) -> Evaluation:
             name: measure(theirs, partial, frequency=frequency) for name, theirs in rivals.items()
         },
         "per_word_threshold": _words_by_threshold(recommender.bundle.config, scores, targets),
-        **_confidence(recommender, answers, photos, known),
+        **_confidence(recommender, answers, in_set, photos, known),
         "shared": _shared(in_set, partial, labels, known.mask(of.tags)),
         "reliability": [asdict(each) for each in metrics.reliability(scores, targets)],
     }
@@ -284,18 +284,22 @@ def _words_by_threshold(config: BundleConfig, scores: Tensor, targets: Tensor) -
 
 
 def _confidence(
-    recommender: Recommender, answers: Tensor, photos: Sequence[Photo], known: Vocabulary
+    recommender: Recommender,
+    answers: Tensor,
+    in_set: Tensor,
+    photos: Sequence[Photo],
+    known: Vocabulary,
 ) -> Report:
     """How often a model is sure of its answers, and how often wrongly, in per cent.
 
     Args:
         recommender: the model.
         answers: its scores, (photos, tags of the model).
+        in_set: the same, (photos, tags of the set).
         photos: what it answered.
         known: the tags of the photos' set.
     """
     of = recommender.bundle.vocabulary
-    in_set = in_vocabulary(answers, of, known)
     abstained = recommender.bundle.config.calibration.abstains(in_set)
     wrong = metrics.confident_wrong(answers, partial_targets(photos, known, of))
     return {

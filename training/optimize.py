@@ -6,7 +6,6 @@ Run: python -m training.optimize BUNDLE --data ROOT [--data ROOT ...]
 import argparse
 import json
 import logging
-import math
 import sys
 import tempfile
 import time
@@ -33,7 +32,7 @@ from hashstagram.usage import Scores
 from training.dataset import partial_targets
 from training.evaluate import in_vocabulary, measure
 from training.harrison import DataError
-from training.photoset import Photo, PhotoSet
+from training.photoset import Photo, PhotoSet, thinned
 from training.prepare import open_photoset
 
 logger = logging.getLogger(__name__)
@@ -79,11 +78,7 @@ def optimize(directory: Path, photosets: Sequence[PhotoSet], *, threads: int = 1
     bundle = Bundle.load(directory)
     predictor = Predictor.of(Recommender(bundle))
     calibration = _sample([p for s in photosets for p in s.split("train")], CALIBRATION)
-    share = VALIDATION / max(1, sum(len(photoset.split("val")) for photoset in photosets))
-    validation = [
-        replace(s, photos=tuple(_sample(s.split("val"), math.ceil(share * len(s.split("val"))))))
-        for s in photosets
-    ]
+    validation = thinned([photoset.only("val") for photoset in photosets], VALIDATION)
     if not calibration or not any(s.photos for s in validation):
         raise DataError("optimizing needs photos of the splits train and val")
     torch.set_num_threads(threads)

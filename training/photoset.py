@@ -106,6 +106,12 @@ def _photo(root: Path, fields: dict[str, Any]) -> Photo:
     return Photo(path, tags, fields["digest"], split, fields["group"], descriptions, unsure)
 
 
+def thinned(photosets: Sequence[PhotoSet], most: int) -> list[PhotoSet]:
+    """The sets with an even share of each one's photos: `most` in all, or nearly so."""
+    step = max(1, -(-sum(len(photoset.photos) for photoset in photosets) // most))
+    return [replace(photoset, photos=photoset.photos[::step]) for photoset in photosets]
+
+
 def split_of(path: Path, seed: int = 0) -> Split:
     """An eighth of the photos for test, an eighth for validation, by a hash of the file's name.
 

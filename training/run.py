@@ -30,7 +30,7 @@ from training.harrison import DataError
 from training.head import without_outputs
 from training.mix import Mix
 from training.optimizer import cosine_schedule, freeze, parameter_groups, running_average
-from training.photoset import Photo, PhotoSet
+from training.photoset import Photo, PhotoSet, thinned
 from training.provenance import provenance
 from training.runlog import RunLog
 
@@ -217,7 +217,8 @@ def keep(run: Run, model: nn.Module, log: RunLog, loss: float | None) -> None:
     bundle = run.bundle(model)
     bundle.save(run.out)
     recommender = Recommender(bundle, str(run.accelerator.device))
-    validation = evaluate(recommender, _validated(run.photosets))
+    validated = thinned([photoset.only("val") for photoset in run.photosets], VALIDATED)
+    validation = evaluate(recommender, validated)
     state = run.state
     lr = state.lr if state.epoch else None
     log.epoch(state.step, {"epoch": state.epoch, "loss": loss, "lr": lr, "val": validation})
@@ -229,10 +230,3 @@ def keep(run: Run, model: nn.Module, log: RunLog, loss: float | None) -> None:
             *(state.epoch, name, report["precision_at_1"]),
             *(report["recall_at_5"], report["accuracy_at_5"]),
         )
-
-
-def _validated(photosets: Sequence[PhotoSet]) -> list[PhotoSet]:
-    """The sets' validation photos; of very many an even share, as an epoch should not wait."""
-    validation = [photoset.only("val") for photoset in photosets]
-    step = -(-sum(len(photoset.photos) for photoset in validation) // VALIDATED)
-    return [replace(photoset, photos=photoset.photos[:: max(1, step)]) for photoset in validation]
